@@ -1,0 +1,110 @@
+#include "base/queue.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum err queue_init(struct queue *q, size_t cap)
+{
+    CHECK(cap > 0);
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return ERR_IO;
+    *q = (struct queue){.items = mem_array(cap, sizeof(void *)), .cap = cap, .fd = fd};
+    CHECK(pthread_mutex_init(&q->lock, NULL) == 0);
+    CHECK(pthread_cond_init(&q->filled, NULL) == 0);
+    return ERR_OK;
+}
+
+void queue_release(struct queue *q)
+{
+    if (!q->items)
+        return;
+    pthread_cond_destroy(&q->filled);
+    pthread_mutex_destroy(&q->lock);
+    close(q->fd);
+    free(q->items);
+    *q = (struct queue){0};
+}
+
+/* I2: written on the change from empty, drained on the change to empty; a closed queue stays
+ * readable. Called with the lock held. */
+static void fd_raise(struct queue *q)
+{
+    uint64_t one = 1;
+    CHECK(write(q->fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
+}
+
+static void fd_lower(struct queue *q)
+{
+    uint64_t count;
+    CHECK(read(q->fd, &count, sizeof(count)) == (ssize_t)sizeof(count));
+}
+
+enum err queue_push(struct queue *q, void *item)
+{
+    CHECK(item);
+    enum err err = ERR_OK;
+    pthread_mutex_lock(&q->lock);
+    if (q->closed) {
+        err = ERR_CLOSED;
+    } else if (q->tail - q->head == q->cap) {
+        err = ERR_LIMIT;
+    } else {
+        if (q->tail == q->head)
+            fd_raise(q);
+        q->items[q->tail++ % q->cap] = item;
+        pthread_cond_signal(&q->filled);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return err;
+}
+
+static void *take_locked(struct queue *q, uint64_t *ret_seq)
+{
+    if (q->tail == q->head)
+        return NULL;
+    void *item = q->items[q->head % q->cap];
+    if (ret_seq)
+        *ret_seq = q->head;
+    q->head++;
+    if (q->tail == q->head && !q->closed)
+        fd_lower(q);
+    return item;
+}
+
+void *queue_take(struct queue *q, uint64_t *ret_seq)
+{
+    pthread_mutex_lock(&q->lock);
+    void *item = take_locked(q, ret_seq);
+    pthread_mutex_unlock(&q->lock);
+    return item;
+}
+
+void *queue_wait(struct queue *q, uint64_t *ret_seq)
+{
+    pthread_mutex_lock(&q->lock);
+    while (q->tail == q->head && !q->closed)
+        pthread_cond_wait(&q->filled, &q->lock);
+    void *item = take_locked(q, ret_seq);
+    pthread_mutex_unlock(&q->lock);
+    return item;
+}
+
+void queue_close(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    if (!q->closed && q->tail == q->head)
+        fd_raise(q);
+    q->closed = true;
+    pthread_cond_broadcast(&q->filled);
+    pthread_mutex_unlock(&q->lock);
+}
+
+int queue_fd(const struct queue *q)
+{
+    return q->fd;
+}

@@ -1,0 +1,56 @@
+#ifndef BASE_QUEUE_H
+#define BASE_QUEUE_H
+/*
+ * A bounded first-in-first-out queue of pointers between threads. Pushing never
+ * waits; taking may. Bytes are bounded by the items' budget (msg.h), the number
+ * of items by the queue's capacity.
+ *
+ * Invariants
+ *   I1  items come out in the order of their sequence numbers, which count from 0.
+ *   I2  queue_fd() is readable exactly while items wait or the queue is closed.
+ *
+ * All functions but init and release: any thread.
+ */
+#include "base/err.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct queue {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    void **items; /* ring of cap */
+    size_t cap;
+    uint64_t head; /* sequence number of the oldest item */
+    uint64_t tail; /* sequence number of the next one */
+    bool closed;
+    int fd;
+};
+
+/* queue_init: an empty queue for cap items. ERR_IO: no eventfd (too many open files). */
+enum err queue_init(struct queue *q, size_t cap);
+
+/* queue_release: free the queue, not its items; the caller has taken those. Zeroed is fine. */
+void queue_release(struct queue *q);
+
+/*
+ * queue_push: append item (not NULL); the queue borrows it until it is taken.
+ * ERR_LIMIT: full, the item stays the caller's. ERR_CLOSED: closed, likewise.
+ */
+enum err queue_push(struct queue *q, void *item);
+
+/* queue_take: the oldest item or NULL, without waiting. ret_seq may be NULL. */
+void *queue_take(struct queue *q, uint64_t *ret_seq);
+
+/* queue_wait: as queue_take, but waits; NULL once the queue is closed and empty. */
+void *queue_wait(struct queue *q, uint64_t *ret_seq);
+
+/* queue_close: refuse further items and wake every waiter; what is inside can still be taken. */
+void queue_close(struct queue *q);
+
+/* queue_fd: readable while items wait or the queue is closed; for poll() only, never read it. */
+int queue_fd(const struct queue *q);
+
+#endif

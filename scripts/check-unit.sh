@@ -1,0 +1,42 @@
+#!/bin/sh
+# check-unit.sh JOBS PROGRAM...: run cmocka programs, JOBS at a time, show those
+# that fail, and end with their sum. A program that dies, or that runs no test,
+# counts as one failure.
+set -eu
+jobs=$1
+shift
+limit_s=120
+
+if [ "${1:-}" = --one ]; then
+    log=$2.log
+    # ThreadSanitizer needs the address space that it expects.
+    run=
+    if ldd "$2" 2>/dev/null | grep -q libtsan && setarch -R true 2>/dev/null; then
+        run='setarch -R'
+    fi
+    status=0
+    # shellcheck disable=SC2086
+    timeout -k 5 $limit_s $run "$2" >"$log" 2>&1 || status=$?
+    passed=$(grep -c '^\[       OK \]' "$log" || true)
+    failed=$(sed -n 's/^ *\([0-9][0-9]*\) FAILED TEST(S)$/\1/p' "$log")
+    failed=${failed:-0}
+    if [ $status -ne 0 ] || [ "$passed" -eq 0 ]; then
+        [ "$failed" -gt 0 ] || failed=1
+        { printf '\n%s: exit status %d\n' "$2" $status; cat "$log"; } >&2
+    fi
+    echo "$passed $failed" >"$2.count"
+    exit 0
+fi
+
+for program in "$@"; do rm -f "$program.count"; done
+[ $# -eq 0 ] || printf '%s\n' "$@" | xargs -P "$jobs" -I{} "$0" "$jobs" --one {}
+counts=
+for program in "$@"; do counts="$counts $program.count"; done
+# shellcheck disable=SC2086
+cat $counts /dev/null | awk -v programs=$# '
+    { passed += $1; failed += $2 }
+    END {
+        if (NR != programs || programs == 0) failed++
+        printf "unit: %d passed, %d failed\n", passed, failed
+        exit failed > 0
+    }'

@@ -1,0 +1,56 @@
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void assert_iso(uint64_t utc_us, const char *expected)
+{
+    char text[ISO8601_BYTES];
+    clock_iso8601(utc_us, text);
+    assert_string_equal(text, expected);
+}
+
+static void test_iso8601(void **state)
+{
+    (void)state;
+    assert_iso(0, "1970-01-01T00:00:00.000000Z");
+    assert_iso(1, "1970-01-01T00:00:00.000001Z");
+    assert_iso(951782399999999, "2000-02-28T23:59:59.999999Z");
+    assert_iso(951782400000000, "2000-02-29T00:00:00.000000Z");
+    assert_iso(1795259370123456, "2026-11-21T11:09:30.123456Z");
+}
+
+/* The last microsecond that fits four digits of year; what is later stays within the buffer. */
+static void test_iso8601_limits(void **state)
+{
+    (void)state;
+    assert_iso(253402300799999999, "9999-12-31T23:59:59.999999Z");
+    assert_iso(253402300800000000, "9999-12-31T23:59:59.000000Z");
+    assert_iso(UINT64_MAX, "9999-12-31T23:59:59.551615Z");
+}
+
+static void test_clocks(void **state)
+{
+    (void)state;
+    uint64_t before = clock_mono_us();
+    for (int i = 0; i < 1000; i++) {
+        uint64_t now = clock_mono_us();
+        assert_true(now >= before);
+        before = now;
+    }
+    assert_true(clock_utc_us() > 1767225600000000); /* this was written after 2026 began */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_iso8601),
+        cmocka_unit_test(test_iso8601_limits),
+        cmocka_unit_test(test_clocks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,272 @@
+#include "base/check.h"
+#include "base/config.h"
+#include "base/mem.h"
+#include "tests/unit/base/scratch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { ARGS_MAX = 12 };
+
+static const char *const variables[] = {"TEST_BROKER", "TEST_OUTPUT", "TEST_COUNT", "TEST_JSON"};
+
+static struct option options[] = {
+    {.name = "test-broker", .help = "broker address", .fallback = "tcp://127.0.0.1:1883"},
+    {.name = "test-output", .help = "file to write", .letter = 'o'},
+    {.name = "test-count",
+     .help = "a number",
+     .fallback = "7",
+     .kind = OPTION_UINT,
+     .min = 1,
+     .max = 10},
+    {.name = "test-json", .help = "for a program to read", .kind = OPTION_FLAG},
+    {.name = NULL},
+};
+
+static char error[CONFIG_ERROR_BYTES];
+static const char *positional[ARGS_MAX];
+static int positional_n;
+
+static int enter(void **state)
+{
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
+        unsetenv(variables[i]);
+    return scratch_enter(state);
+}
+
+static int leave(void **state)
+{
+    config_release(options);
+    return scratch_leave(state);
+}
+
+/* config_load of arguments separated by one space each; "" is none. */
+static enum err load(const char *line)
+{
+    static char copy[OPTION_VALUE_BYTES_MAX + 100];
+    char *argv[ARGS_MAX];
+    int argc = 0;
+    config_release(options);
+    error[0] = '\0';
+    positional_n = -1;
+    snprintf(copy, sizeof(copy), "%s", line);
+    for (char *save, *arg = strtok_r(copy, " ", &save); arg; arg = strtok_r(NULL, " ", &save))
+        argv[argc++] = arg;
+    return config_load(options, argc, argv, positional, &positional_n, error);
+}
+
+static void assert_refused(const char *line, const char *sentence)
+{
+    assert_int_equal(load(line), ERR_FORMAT);
+    assert_string_equal(error, sentence);
+    assert_int_equal(positional_n, -1);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    assert_int_equal(load(""), ERR_OK);
+    assert_string_equal(config_text(options, "test-broker"), "tcp://127.0.0.1:1883");
+    assert_null(config_text(options, "test-output"));
+    assert_int_equal(config_uint(options, "test-count"), 7);
+    assert_false(config_flag(options, "test-json"));
+    assert_int_equal(positional_n, 0);
+}
+
+static void test_precedence(void **state)
+{
+    (void)state;
+    scratch_put(".env", "TEST_BROKER=from-file\nTEST_COUNT=3\n");
+    assert_int_equal(load(""), ERR_OK);
+    assert_string_equal(config_text(options, "test-broker"), "from-file");
+    assert_int_equal(config_uint(options, "test-count"), 3);
+
+    setenv("TEST_BROKER", "from-environment", 1);
+    assert_int_equal(load(""), ERR_OK);
+    assert_string_equal(config_text(options, "test-broker"), "from-environment");
+    assert_int_equal(config_uint(options, "test-count"), 3);
+
+    assert_int_equal(load("--test-broker from-flag --test-count=4"), ERR_OK);
+    assert_string_equal(config_text(options, "test-broker"), "from-flag");
+    assert_int_equal(config_uint(options, "test-count"), 4);
+
+    setenv("TEST_BROKER", "", 1);
+    assert_int_equal(load(""), ERR_OK);
+    assert_string_equal(config_text(options, "test-broker"), "");
+}
+
+static void test_env_file_forms(void **state)
+{
+    (void)state;
+    scratch_put(".env", "# TEST_BROKER=comment\r\n"
+                        "\r\n"
+                        "TEST_BROKERS=other\r\n"
+                        "XTEST_BROKER=other\r\n"
+                        "TEST_BROKER=earlier\r\n"
+                        "export TEST_BROKER=\"quoted = value\"\r\n"
+                        "TEST_OUTPUT='single'\n"
+                        "TEST_JSON=yes");
+    assert_int_equal(load(""), ERR_OK);
+    assert_string_equal(config_text(options, "test-broker"), "quoted = value");
+    assert_string_equal(config_text(options, "test-output"), "single");
+    assert_true(config_flag(options, "test-json"));
+
+    scratch_put(".env", "TEST_BROKER=\nTEST_OUTPUT=\"\nTEST_JSON=\n");
+    assert_int_equal(load(""), ERR_OK);
+    assert_string_equal(config_text(options, "test-broker"), "");
+    assert_string_equal(config_text(options, "test-output"), "\"");
+    assert_false(config_flag(options, "test-json"));
+
+    scratch_put(".env", "");
+    assert_int_equal(load(""), ERR_OK);
+    assert_string_equal(config_text(options, "test-broker"), "tcp://127.0.0.1:1883");
+}
+
+static void test_env_file_limits(void **state)
+{
+    (void)state;
+    CLEANUP(mem_free_ptr) char *text = mem_alloc(CONFIG_ENV_FILE_BYTES_MAX + 2);
+    memset(text, '#', CONFIG_ENV_FILE_BYTES_MAX);
+    scratch_put(".env", text);
+    assert_int_equal(load(""), ERR_OK);
+    text[CONFIG_ENV_FILE_BYTES_MAX] = '#';
+    scratch_put(".env", text);
+    assert_refused("", ".env cannot be read (too large); mend or remove it");
+    assert_int_equal(unlink(".env"), 0);
+    assert_int_equal(mkdir(".env", 0700), 0);
+    assert_refused("", ".env cannot be read (Is a directory); mend or remove it");
+}
+
+static void test_letters(void **state)
+{
+    (void)state;
+    assert_int_equal(load("-o file"), ERR_OK);
+    assert_string_equal(config_text(options, "test-output"), "file");
+    assert_int_equal(load("-o -"), ERR_OK);
+    assert_string_equal(config_text(options, "test-output"), "-");
+    assert_refused("-o", "-o needs a value: file to write");
+    assert_refused("-x", "there is no option -x; --help lists them");
+    assert_refused("-of", "there is no option -of; --help lists them");
+}
+
+static void test_positional(void **state)
+{
+    (void)state;
+    assert_int_equal(load("first --test-count 2 - --test-json second -- --test-count -o"), ERR_OK);
+    static const char *const expected[] = {"first", "-", "second", "--test-count", "-o"};
+    assert_int_equal(positional_n, 5);
+    for (int i = 0; i < positional_n; i++)
+        assert_string_equal(positional[i], expected[i]);
+    assert_int_equal(config_uint(options, "test-count"), 2);
+    assert_true(config_flag(options, "test-json"));
+}
+
+static void test_unsigned_numbers(void **state)
+{
+    static const char *const refused[] = {"0", "11",  "-1", "+1",  "1x",
+                                          "x", "1.5", "",   "0x5", "18446744073709551616"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        char line[64], sentence[128];
+        snprintf(line, sizeof(line), "--test-count=%s", refused[i]);
+        snprintf(sentence, sizeof(sentence),
+                 "--test-count is '%s'; give a whole number from 1 to 10", refused[i]);
+        assert_refused(line, sentence);
+    }
+    assert_int_equal(load("--test-count 1"), ERR_OK);
+    assert_int_equal(load("--test-count 10"), ERR_OK);
+    assert_int_equal(config_uint(options, "test-count"), 10);
+    struct option wide[] = {
+        {.name = "wide", .fallback = "0", .kind = OPTION_UINT, .max = UINT64_MAX}, {.name = NULL}};
+    char *argv[] = {"--wide", "18446744073709551615"};
+    assert_int_equal(config_load(wide, 2, argv, positional, &positional_n, error), ERR_OK);
+    assert_true(config_uint(wide, "wide") == UINT64_MAX);
+    config_release(wide);
+}
+
+static void test_flags(void **state)
+{
+    (void)state;
+    assert_int_equal(load("--test-json"), ERR_OK);
+    assert_true(config_flag(options, "test-json"));
+    assert_int_equal(load("--test-json=no"), ERR_OK);
+    assert_false(config_flag(options, "test-json"));
+    assert_refused("--test-json=maybe", "--test-json is 'maybe'; give 1 or 0");
+    setenv("TEST_JSON", "true", 1);
+    assert_int_equal(load(""), ERR_OK);
+    assert_true(config_flag(options, "test-json"));
+    assert_int_equal(load("--test-json=0"), ERR_OK);
+    assert_false(config_flag(options, "test-json"));
+    setenv("TEST_JSON", "2", 1);
+    assert_refused("", "TEST_JSON is '2'; give 1 or 0");
+}
+
+static void test_errors_say_where(void **state)
+{
+    (void)state;
+    assert_refused("--nothing", "there is no option --nothing; --help lists them");
+    assert_refused("--nothing=1", "there is no option --nothing; --help lists them");
+    assert_refused("--test", "there is no option --test; --help lists them");
+    assert_refused("--test-broker", "--test-broker needs a value: broker address");
+    scratch_put(".env", "TEST_COUNT=many\n");
+    assert_refused("", "TEST_COUNT in .env is 'many'; give a whole number from 1 to 10");
+    setenv("TEST_COUNT", "eleven", 1);
+    assert_refused("", "TEST_COUNT is 'eleven'; give a whole number from 1 to 10");
+}
+
+static void test_value_length(void **state)
+{
+    (void)state;
+    static char line[OPTION_VALUE_BYTES_MAX + 20] = "--test-output=";
+    size_t name_len = strlen(line);
+    memset(line + name_len, 'v', OPTION_VALUE_BYTES_MAX);
+    assert_int_equal(load(line), ERR_OK);
+    assert_int_equal(strlen(config_text(options, "test-output")), OPTION_VALUE_BYTES_MAX);
+    line[name_len + OPTION_VALUE_BYTES_MAX] = 'v';
+    assert_refused(line, "--test-output is longer than 4096 bytes; shorten it");
+}
+
+static void print_help(void)
+{
+    config_print_help(options);
+}
+
+static void test_help(void **state)
+{
+    (void)state;
+    char text[1024];
+    scratch_capture(STDOUT_FILENO, print_help, text, sizeof(text));
+    assert_string_equal(
+        text, "      --test-broker            broker address (default tcp://127.0.0.1:1883)\n"
+              "  -o, --test-output            file to write\n"
+              "      --test-count             a number (default 7)\n"
+              "      --test-json              for a program to read\n");
+}
+
+#define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, enter, leave)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_SCRATCH(test_defaults),
+        IN_SCRATCH(test_precedence),
+        IN_SCRATCH(test_env_file_forms),
+        IN_SCRATCH(test_env_file_limits),
+        IN_SCRATCH(test_letters),
+        IN_SCRATCH(test_positional),
+        IN_SCRATCH(test_unsigned_numbers),
+        IN_SCRATCH(test_flags),
+        IN_SCRATCH(test_errors_say_where),
+        IN_SCRATCH(test_value_length),
+        IN_SCRATCH(test_help),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
