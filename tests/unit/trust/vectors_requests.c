@@ -1,0 +1,203 @@
+/* requests.json. */
+#include "base/check.h"
+#include "base/mem.h"
+#include "tests/unit/trust/fixture.h"
+#include "tests/unit/trust/vectors.h"
+
+#include <stdlib.h>
+
+/* A field as it stands in the JSON object, and its text in the hash. */
+struct vector_field {
+    const char *key;
+    const char *raw;
+    const char *value;
+};
+
+struct vector_request {
+    const char *type, *target;
+    enum fixture_key key;
+    const struct vector_field *fields;
+    size_t fields_n;
+};
+
+static const struct vector_field upload_fields[] = {
+    {"video_id", "\"video1\"", "video1"},
+    {"video_nom", "\"Ma premi\\u00e8re \\\"vid\\u00e9o\\\"\"", "Ma première \"vidéo\""},
+    {"description", "\"\"", ""},
+    {"category", "\"Gaming\"", "Gaming"},
+    {"thumbnail", "12456", "12456"},
+    {"init", "1", "1"},
+    {"end", "\"0\"", "0"},
+    {"streamer_id", "\"streamer1\"", "streamer1"},
+    {"streamer_nom", "\"L\\u00e9a\"", "Léa"},
+};
+static const struct vector_field login_fields[] = {
+    {"ownerId", "\"eyJhbGciOiJFUzI1NiJ9.e30.AA\"", "eyJhbGciOiJFUzI1NiJ9.e30.AA"},
+    {"client_id", "\"5f0c6a1e9b7d4c3f8a2e1d0c9b8a7f6e\"", "5f0c6a1e9b7d4c3f8a2e1d0c9b8a7f6e"},
+    {"pk", "\"iEuIV/TqoWE8YVBNs01L6vNGUXoOMd483dTZtCAdnQs=\"",
+     "iEuIV/TqoWE8YVBNs01L6vNGUXoOMd483dTZtCAdnQs="},
+};
+static const struct vector_field odd_fields[] = {
+    {"b", "true", "true"},
+    {"a", "false", "false"},
+    {"B", "null", "null"},
+    {"ab", "-7", "-7"},
+    {"", "9007199254740991", "9007199254740991"},
+    {"\xc3\xa9", "\"/\"", "/"},
+};
+
+#define FIELDS(f) (f), sizeof(f) / sizeof((f)[0])
+static const struct vector_request requests[] = {
+    {"video/upload", "edge1", KEY_STREAMER, FIELDS(upload_fields)},
+    {"auth/user", "zone1", KEY_STREAMER, FIELDS(login_fields)},
+    {"live/upload", "edge1", KEY_STREAMER, FIELDS(odd_fields)},
+    {"video/delete", "edge1", KEY_ZONE, NULL, 0},
+};
+
+static void put_object(struct json *j, const struct vector_request *r, struct slice auth)
+{
+    json_open(j, "object", '{');
+    for (size_t i = 0; i < r->fields_n; i++)
+        json_raw(j, r->fields[i].key, r->fields[i].raw);
+    json_b64(j, "auth", auth);
+    json_close(j, '}');
+}
+
+static void put_request(struct json *j, const struct vector_request *r)
+{
+    struct field fields[REQUEST_FIELDS_MAX];
+    uint8_t bytes[4096], body_bytes[512], auth[AUTH_BYTES];
+    struct writer hashed = writer_of(bytes, sizeof(bytes));
+    struct writer body = writer_of(body_bytes, sizeof(body_bytes));
+    struct nonce nonce;
+    struct hash fields_digest, request;
+    struct signkey key = fixture_key(r->key);
+    for (size_t i = 0; i < r->fields_n; i++)
+        fields[i] = (struct field){slice_str(r->fields[i].key), slice_str(r->fields[i].value)};
+    CHECK(fields_hash(fields, r->fields_n, &fields_digest) == ERR_OK);
+    for (size_t i = 0; i < r->fields_n; i++) {
+        write_str(&hashed, fields[i].key);
+        write_str(&hashed, fields[i].value);
+    }
+    memset(nonce.b, 0xc1, NONCE_BYTES);
+    request_body(&body, slice_str(r->type), slice_str(r->target), &fields_digest, fixture_now_us,
+                 &nonce);
+    request_sign(slice_str(r->type), slice_str(r->target), &fields_digest, fixture_now_us, &nonce,
+                 &key, auth, &request);
+
+    json_open(j, NULL, '{');
+    json_text(j, "type", slice_str(r->type));
+    json_text(j, "target", slice_str(r->target));
+    json_text(j, "signed_by", slice_str(fixture_key_name(r->key)));
+    put_object(j, r, slice_of(auth, sizeof(auth)));
+    json_hex(j, "sorted_fields", slice_of(bytes, hashed.len));
+    json_hash(j, "fields_hash", &fields_digest);
+    json_u64(j, "ts", fixture_now_us);
+    json_hex(j, "nonce", slice_of(nonce.b, NONCE_BYTES));
+    json_hex(j, "body", slice_of(body_bytes, body.len));
+    json_hash(j, "hash", &request);
+    json_hex(j, "auth", slice_of(auth, sizeof(auth)));
+    json_close(j, '}');
+}
+
+static void put_enrolment(struct json *j)
+{
+    struct signkey key = fixture_key(KEY_EDGE);
+    struct hash secret = fixture_bytes(0x41), request;
+    struct enrolment e = {fixture_id("edge1"), key.pk, fixture_now_us, {{0}}};
+    struct nonce reply_nonce;
+    uint8_t proof[ENROL_PROOF_BYTES];
+    memset(e.nonce.b, 0xc2, NONCE_BYTES);
+    memset(reply_nonce.b, 0xc3, NONCE_BYTES);
+    enrolment_prove(&e, secret.b, &key, proof, &request);
+
+    uint8_t zone_body[512], credential_body[512];
+    struct writer z = writer_of(zone_body, sizeof(zone_body));
+    struct writer c = writer_of(credential_body, sizeof(credential_body));
+    struct zone_params zone = fixture_zone();
+    struct credential credential = fixture_credential(CREDENTIAL_EDGE);
+    struct fixture_object zone_object, credential_object;
+    zone_params_encode(&zone, &z);
+    credential_encode(&credential, &c);
+    fixture_sign(OBJECT_ZONE, &z, KEY_ZONE, &zone_object);
+    fixture_sign(OBJECT_CREDENTIAL, &c, KEY_ZONE, &credential_object);
+    struct hash reply = enrolment_reply_mac(secret.b, &request, zone_object.whole,
+                                            credential_object.whole, &reply_nonce);
+
+    json_open(j, "enrolment", '{');
+    json_hash(j, "zone_secret", &secret);
+    json_text(j, "signed_by", slice_str(fixture_key_name(KEY_EDGE)));
+    json_open(j, "request", '{');
+    json_text(j, "ID", id_slice(&e.edge_id));
+    json_b64(j, "pk", slice_of(e.pk.b, KEY_BYTES));
+    json_raw(j, "ts", "1795259370123456");
+    json_b64(j, "nonce", slice_of(e.nonce.b, NONCE_BYTES));
+    json_b64(j, "proof", slice_of(proof, sizeof(proof)));
+    json_close(j, '}');
+    json_hash(j, "request_hash", &request);
+    json_open(j, "reply", '{');
+    json_text(j, "status", slice_str("ok"));
+    json_text(j, "ID", id_slice(&e.edge_id));
+    json_b64(j, "parametre", zone_object.whole);
+    json_b64(j, "credential", credential_object.whole);
+    json_b64(j, "nonce", slice_of(reply_nonce.b, NONCE_BYTES));
+    json_b64(j, "proof", slice_of(reply.b, HASH_BYTES));
+    json_close(j, '}');
+    json_close(j, '}');
+}
+
+static void put_token(struct json *j, const char *client_id, uint64_t utc_us)
+{
+    struct hash secret = fixture_bytes(0x51);
+    uint8_t token[TOKEN_BYTES];
+    token_make(secret.b, slice_str(client_id), utc_us, token);
+    json_open(j, NULL, '{');
+    json_hash(j, "edge_secret", &secret);
+    json_text(j, "client_id", slice_str(client_id));
+    json_u64(j, "time", utc_us);
+    json_u64(j, "hour", utc_us / 1000 / 1000 / 3600);
+    json_b64(j, "token", slice_of(token, sizeof(token)));
+    json_close(j, '}');
+}
+
+static void put_thumbnail(struct json *j, const char *text)
+{
+    struct hash hash = video_thumbnail_hash(slice_str(text));
+    json_open(j, NULL, '{');
+    json_text(j, "thumbnail", slice_str(text));
+    json_hash(j, "thumbnail_hash", &hash);
+    json_close(j, '}');
+}
+
+void vectors_requests(struct json *j)
+{
+    struct video v = fixture_video();
+    struct hash stream = video_stream(&v);
+    json_open(j, "streams", '[');
+    json_open(j, NULL, '{');
+    json_text(j, "zone_id", id_slice(&v.zone_id));
+    json_text(j, "streamer_id", id_slice(&v.streamer_id));
+    json_text(j, "video_id", id_slice(&v.video_id));
+    json_hash(j, "nonce", &v.nonce);
+    json_hash(j, "stream", &stream);
+    json_close(j, '}');
+    json_close(j, ']');
+
+    json_open(j, "thumbnails", '[');
+    put_thumbnail(j, "");
+    put_thumbnail(j, "12456");
+    put_thumbnail(j, "thumb1.jpg");
+    json_close(j, ']');
+
+    json_open(j, "requests", '[');
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+        put_request(j, &requests[i]);
+    json_close(j, ']');
+
+    put_enrolment(j);
+
+    json_open(j, "tokens", '[');
+    put_token(j, "5f0c6a1e9b7d4c3f8a2e1d0c9b8a7f6e", fixture_now_us);
+    put_token(j, "CLIENT", 0);
+    json_close(j, ']');
+}
