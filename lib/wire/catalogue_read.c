@@ -1,0 +1,225 @@
+/* The catalogue as it arrives: pages, updates, and what is asked for. */
+#include "base/check.h"
+#include "wire/catalogue.h"
+#include "wire/json.h"
+#include "wire/topic.h"
+
+/* --- time ------------------------------------------------------------------------- */
+
+/* Days from 1970-01-01 to a date of the Gregorian calendar, year 1970 or later. */
+static uint64_t days_of(unsigned year, unsigned month, unsigned day)
+{
+    /* Years begin in March, so that the leap day is their last. */
+    unsigned y = month > 2 ? year : year - 1;
+    unsigned m = month > 2 ? month - 3 : month + 9;
+    uint64_t days = (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
+    return days - 719468; /* 1970-01-01 counted from 0000-03-01 */
+}
+
+/* The n digits at s[at]; false: they are not all digits. */
+static bool take_digits(struct slice s, size_t at, size_t n, unsigned *ret)
+{
+    unsigned v = 0;
+    if (s.len < at + n)
+        return false;
+    for (size_t i = at; i < at + n; i++) {
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+        v = v * 10 + (s.ptr[i] - '0');
+    }
+    *ret = v;
+    return true;
+}
+
+/* The fraction after "YYYY-MM-DDTHH:MM:SS" in µs, and nothing or Z behind it. */
+static bool take_fraction(struct slice s, unsigned *ret_us)
+{
+    unsigned us = 0, scale = 100000;
+    if (slice_starts(s, ".")) {
+        for (s = slice_from(s, 1); s.len && s.ptr[0] >= '0' && s.ptr[0] <= '9';
+             s = slice_from(s, 1), scale /= 10)
+            us += (s.ptr[0] - '0') * scale;
+    }
+    *ret_us = us;
+    return s.len == 0 || slice_eq_str(s, "Z");
+}
+
+/* ISO 8601 in UTC, with T or a space, as clock_iso8601 and SQLite write it; 0: anything else. */
+static uint64_t time_of(struct slice s)
+{
+    unsigned year, month, day, hour, minute, second, us;
+    bool ok = take_digits(s, 0, 4, &year) && take_digits(s, 5, 2, &month) &&
+              take_digits(s, 8, 2, &day) && take_digits(s, 11, 2, &hour) &&
+              take_digits(s, 14, 2, &minute) && take_digits(s, 17, 2, &second) && s.ptr[4] == '-' &&
+              s.ptr[7] == '-' && (s.ptr[10] == 'T' || s.ptr[10] == ' ') && s.ptr[13] == ':' &&
+              s.ptr[16] == ':' && take_fraction(slice_from(s, 19), &us);
+    if (!ok || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+        minute > 59 || second > 60)
+        return 0;
+    uint64_t seconds = ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    return seconds * 1000000 + us;
+}
+
+/* --- requests ----------------------------------------------------------------------- */
+
+enum err list_request_decode(struct slice payload, struct arena *arena, struct list_request *ret)
+{
+    struct json j CLEANUP(json_close) = json_open_object(payload, arena);
+    struct list_request m = {
+        .client_id = json_reply_id(&j),
+        .paged = json_has(&j, "limit") || json_has(&j, "after") || json_has(&j, "category") ||
+                 json_has(&j, "live") || json_has(&j, "q"),
+        .limit = (uint32_t)json_uint(&j, "limit", LIST_LIMIT_MAX),
+        .after = json_text(&j, "after", ID_BYTES_MAX),
+        .category = json_text(&j, "category", CATEGORY_BYTES_MAX),
+        .query = json_text(&j, "q", LIST_QUERY_BYTES_MAX),
+        .has_live = json_has(&j, "live"),
+        .live = json_flag(&j, "live"),
+        .token = json_token(&j),
+    };
+    json_require(&j, !json_has(&j, "limit") || m.limit > 0);
+    if (j.err == ERR_OK)
+        *ret = m;
+    return j.err;
+}
+
+enum err db_request_decode(struct slice payload, struct arena *arena, struct db_request *ret)
+{
+    struct json j CLEANUP(json_close) = json_open_object(payload, arena);
+    struct db_request m = {
+        .edge_id = json_id(&j, "ID"),
+        .root = json_text(&j, "root", DB_ROOT_BYTES_MAX),
+    };
+    if (j.err == ERR_OK)
+        *ret = m;
+    return j.err;
+}
+
+/* --- rows ----------------------------------------------------------------------------- */
+
+static struct holding_row holding_read(struct json *j)
+{
+    bool custody = json_has(j, "custody");
+    json_require(j, custody != json_has(j, "presence"));
+    struct holding_row h = {
+        .type = custody ? OBJECT_CUSTODY : OBJECT_PRESENCE,
+        .object = json_blob(j, custody ? "custody" : "presence", HOLDING_OBJECT_BYTES_MAX),
+        .edge_credential = json_blob(j, "edge_credential", CREDENTIAL_OBJECT_BYTES_MAX),
+    };
+    json_require(j, h.object.len > 0 && h.edge_credential.len > 0);
+    return h;
+}
+
+static void row_read(struct json *j, struct catalogue_row *row)
+{
+    *row = (struct catalogue_row){
+        .video_id = json_id(j, "id"),
+        .title = json_text(j, "title", TITLE_BYTES_MAX),
+        .description = json_text(j, "description", DESCRIPTION_BYTES_MAX),
+        .category = json_text(j, "category", CATEGORY_BYTES_MAX),
+        .live = json_flag(j, "live"),
+        .edges = json_text(j, "edges", EDGES_TEXT_BYTES_MAX),
+        .thumbnail = json_loose_text(j, "thumbnail", THUMBNAIL_BYTES_MAX),
+        .streamer_id = json_id(j, "streamer_id"),
+        .created_us = time_of(json_peek_text(j, "created_at")),
+        .statement = json_blob(j, "statement", VIDEO_OBJECT_BYTES_MAX),
+        .credential = json_blob(j, "credential", CREDENTIAL_OBJECT_BYTES_MAX),
+        .manifest = json_blob(j, "manifest", MANIFEST_OBJECT_BYTES_MAX),
+    };
+    const struct cJSON *outside = j->at;
+    const struct cJSON *item = json_array(j, "rows", ROW_HOLDINGS_MAX, &row->holdings_n);
+    for (struct holding_row *h = row->holdings; item; item = json_next(item)) {
+        j->at = item;
+        *h++ = holding_read(j);
+    }
+    j->at = outside;
+}
+
+/* The rows of the array under key (NULL: the array at). */
+static struct catalogue_row *rows_read(struct json *j, const char *key, size_t *ret_n)
+{
+    const struct cJSON *outside = j->at;
+    const struct cJSON *item = json_array(j, key, PAGE_ROWS_MAX, ret_n);
+    struct catalogue_row *rows = arena_alloc(j->arena, *ret_n * sizeof(*rows));
+    for (struct catalogue_row *row = rows; item && j->err == ERR_OK; item = json_next(item)) {
+        j->at = item;
+        row_read(j, row++);
+    }
+    j->at = outside;
+    return rows;
+}
+
+enum err list_reply_decode(struct slice payload, struct arena *arena, struct list_reply *ret)
+{
+    struct json j CLEANUP(json_close) = json_open(payload, arena);
+    bool bare = json_is_array(&j);
+    struct list_reply m = {0};
+    json_require(&j, bare || json_has(&j, "videos"));
+    m.rows = rows_read(&j, bare ? NULL : "videos", &m.n);
+    if (!bare) {
+        m.next = json_text(&j, "next", ID_BYTES_MAX);
+        m.token = json_token(&j);
+    }
+    if (j.err == ERR_OK)
+        *ret = m;
+    return j.err;
+}
+
+/* Without what is signed a row is worth nothing between edges: keep the others, in their order. */
+static void rows_drop_unsigned(struct db_reply *m)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->n; i++)
+        if (m->rows[i].statement.len > 0)
+            m->rows[kept++] = m->rows[i];
+    m->skipped = m->n - kept;
+    m->n = kept;
+}
+
+enum err db_reply_decode(struct slice payload, struct arena *arena, struct db_reply *ret)
+{
+    struct json j CLEANUP(json_close) = json_open_object(payload, arena);
+    struct db_reply m = {.page = 1, .pages = 1};
+    json_require(&j, json_has(&j, "streamers") || json_has(&j, "videos"));
+    m.rows = rows_read(&j, "videos", &m.n);
+    if (json_has(&j, "page")) {
+        m.page = json_u32(&j, "page");
+        m.pages = json_u32(&j, "pages");
+        json_require(&j, m.page > 0);
+    }
+    if (j.err != ERR_OK)
+        return j.err;
+    rows_drop_unsigned(&m);
+    *ret = m;
+    return ERR_OK;
+}
+
+/* --- updates ---------------------------------------------------------------------------- */
+
+enum err db_update_decode(struct slice payload, struct arena *arena, struct db_update *ret)
+{
+    struct json j CLEANUP(json_close) = json_open_object(payload, arena);
+    struct slice status = json_peek_text(&j, "status");
+    struct db_update m = {
+        .removal = slice_eq_str(status, "suppression"),
+        .live = json_flag(&j, "live"),
+        .video_id = json_id(&j, "video_id"),
+        .title = json_text(&j, "video_nom", TITLE_BYTES_MAX),
+        .category = json_text(&j, "category", CATEGORY_BYTES_MAX),
+        .description = json_text(&j, "description", DESCRIPTION_BYTES_MAX),
+        .thumbnail = json_loose_text(&j, "thumbnail", THUMBNAIL_BYTES_MAX),
+        .streamer_id = json_id_or_none(&j, "streamer_id"),
+        .streamer_name = json_text(&j, "streamer_nom", NAME_BYTES_MAX),
+        .edge_id = json_id(&j, "EDGE_ID"),
+        .statement = json_blob(&j, "statement", VIDEO_OBJECT_BYTES_MAX),
+        .credential = json_blob(&j, "credential", CREDENTIAL_OBJECT_BYTES_MAX),
+        .manifest = json_blob(&j, "manifest", MANIFEST_OBJECT_BYTES_MAX),
+        .has_holding = json_has(&j, "custody") || json_has(&j, "presence"),
+    };
+    json_require(&j, m.removal || (slice_eq_str(status, "ajout") && m.streamer_id.s[0]));
+    if (m.has_holding)
+        m.holding = holding_read(&j);
+    if (j.err == ERR_OK)
+        *ret = m;
+    return j.err;
+}
