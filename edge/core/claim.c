@@ -1,0 +1,184 @@
+/*
+ * The init of an upload or a live: who may, what is claimed, where it goes on
+ * (docs/PROTOCOL.md §4.2, §4.4).
+ *
+ *   init --checked--> CLAIMING --storage CLAIM--> RUNNING, answered
+ *                        |                          ^
+ *                        +-- conflict: answered     +-- init again: answered from what is committed
+ */
+#include "edge/core/state.h"
+
+static struct answer answer_to(const struct storage_row *row, bool live)
+{
+    return (struct answer){
+        .kind = live ? TOPIC_LIVE_UPLOAD_REPLY : TOPIC_UPLOAD_REPLY,
+        .reply_id = id_slice(&row->video.streamer_id),
+        .video_id = id_slice(&row->video.video_id),
+        .verified = true,
+    };
+}
+
+/* Everything that can be said against an init without asking storage. */
+static enum err judge(struct core *core, const struct verified_init *v, bool live,
+                      const char **ret_why)
+{
+    if (!core_ready(core)) {
+        *ret_why = "this edge has no valid credential yet; try again";
+        return ERR_NOT_READY;
+    }
+    if (v->credential.kind != CREDENTIAL_STREAMER ||
+        !id_eq(&v->credential.subject, &v->video.streamer_id) ||
+        !credential_valid_at(&v->credential, core->utc_us)) {
+        *ret_why = "the credential is out of date or not this streamer's; log in again";
+        return ERR_UNAUTHORIZED;
+    }
+    if (v->video.live != live) {
+        *ret_why = "the statement's live flag does not belong on this topic";
+        return ERR_FORMAT;
+    }
+    if (!core_fresh(core, &v->credential.pk, &v->auth)) {
+        core_count(core, COUNT_replays_refused);
+        *ret_why = "seen before, or the clock is more than 60 s off";
+        return ERR_UNAUTHORIZED;
+    }
+    return ERR_OK;
+}
+
+static struct storage_row row_of(struct core *core, const struct verified_init *v)
+{
+    uint64_t now = core->utc_us;
+    uint64_t created = v->video.created_us;
+    uint64_t apart = created > now ? created - now : now - created;
+    return (struct storage_row){
+        .only_resume = apart > CREATED_WINDOW_US,
+        .has_video = true,
+        .video = v->video,
+        .stream = v->stream,
+        .statement_hash = v->statement_hash,
+        .statement = v->init.statement,
+        .credential = v->init.credential,
+        .thumbnail = v->init.thumbnail,
+        .streamer_name = v->credential.display_name,
+    };
+}
+
+/* The answer to an init of a live or of an upload that runs here already. */
+static void answer_running(struct core *core, struct ingest *in)
+{
+    if (in->use == STREAM_UPLOAD) {
+        upload_ack(core, in, 0, 0, false);
+        return;
+    }
+    struct upload_ack *ack = core_body(core, sizeof(*ack));
+    *ack = (struct upload_ack){.video_id = in->row.video.video_id,
+                               .edge_id = core->config.edge_id,
+                               .next = in->last_number + 1};
+    core_send(core, LANE_CONTROL, TOPIC_LIVE_UPLOAD_REPLY, core_self(core),
+              id_slice(&in->row.video.streamer_id), MESSAGE_UPLOAD_ACK, ack);
+}
+
+/* A live that runs under this id for another stream of the same streamer is replaced. */
+static bool make_way(struct core *core, const struct verified_init *v)
+{
+    struct ingest *old = map_get(&core->lives, id_slice(&v->video.video_id));
+    if (!old || !id_eq(&old->row.video.streamer_id, &v->video.streamer_id))
+        return !old;
+    live_end(core, old, "replaced by a new stream");
+    return true;
+}
+
+void claim_init(struct core *core, struct event *ev, bool live)
+{
+    const struct verified_init *v = &ev->u.init;
+    struct storage_row row = row_of(core, v);
+    struct answer to = answer_to(&row, live);
+    const char *why = "";
+    enum err err = judge(core, v, live, &why);
+    if (err != ERR_OK) {
+        core_answer_error(core, &to, err, why);
+        return;
+    }
+    struct ingest *in = ingest_find(core, &v->stream);
+    if (in && in->use == STREAM_FETCH) {
+        core_answer_error(core, &to, ERR_CONFLICT, "this stream is complete at another edge");
+        return;
+    }
+    if (in) {
+        in->active_us = core->now_us;
+        if (in->state == INGEST_RUNNING && in->failed == ERR_OK)
+            answer_running(core, in);
+        return; /* CLAIMING, FINISHING: answered by what is under way */
+    }
+    if (live && !make_way(core, v)) {
+        core_answer_error(core, &to, ERR_CONFLICT, "a live of another streamer runs under this id");
+        return;
+    }
+    in = ingest_new(core, live ? STREAM_LIVE : STREAM_UPLOAD, &v->stream, &v->credential.pk, &row);
+    if (!in) {
+        core_answer_error(core, &to, ERR_BUSY, "this edge takes no more streams now; try another");
+        return;
+    }
+    if (live) {
+        in->row.has_holding = true;
+        in->row.holding = holding_of(core, &in->row.video, &in->stream, 1);
+        in->row.holding_row = holding_sign(core, &in->arena, OBJECT_PRESENCE, &in->row.holding);
+    }
+    struct storage_op *op = storage_op_new(STORAGE_CLAIM, TOKEN_OF(TOKEN_INGEST, in->serial));
+    op->u.row = storage_row_copy(&op->arena, &in->row);
+    core_store(core, op);
+}
+
+/* A finished upload whose streamer lost the last answer: the same answer again. */
+static void answer_finished(struct core *core, struct ingest *in, const struct storage_position *at)
+{
+    struct upload_ack *ack = core_body(core, sizeof(*ack));
+    *ack = (struct upload_ack){
+        .video_id = in->row.video.video_id,
+        .edge_id = core->config.edge_id,
+        .next = at->next,
+        .next_part = at->next_part,
+        .window_bytes = UPLOAD_WINDOW_BYTES_MIN,
+        .receipt = core_copy(core, at->receipt),
+        .edge_credential = core_copy(core, slice_of(core->credential_bytes, core->credential_len)),
+    };
+    core_send(core, LANE_CONTROL, TOPIC_UPLOAD_REPLY, core_self(core),
+              id_slice(&in->row.video.streamer_id), MESSAGE_UPLOAD_ACK, ack);
+}
+
+static const char *refusal(enum err err)
+{
+    switch (err) {
+    case ERR_CONFLICT:
+        return "this id belongs to a finished video or another streamer, or `created` is more than "
+               "5 minutes from this edge's clock; choose another id";
+    case ERR_STORAGE_FULL: return "this edge's disk is full; try another edge";
+    default: return "the edge could not keep it; see its log";
+    }
+}
+
+void claim_done(struct core *core, const struct storage_done *done)
+{
+    struct ingest *in = ingest_by_serial(core, TOKEN_NUMBER(done->token));
+    if (!in)
+        return;
+    bool live = in->use == STREAM_LIVE;
+    struct answer to = answer_to(&in->row, live);
+    if (done->err != ERR_OK) {
+        core_answer_error(core, &to, done->err, refusal(done->err));
+        ingest_free(core, in);
+        return;
+    }
+    if (done->u.position.finished) {
+        if (live)
+            core_answer_error(core, &to, ERR_CONFLICT, refusal(ERR_CONFLICT));
+        else
+            answer_finished(core, in, &done->u.position);
+        ingest_free(core, in);
+        return;
+    }
+    ingest_start(core, in, &done->u.position);
+    if (live)
+        live_begin(core, in);
+    if (ingest_find(core, &in->stream) == in)
+        answer_running(core, in);
+}

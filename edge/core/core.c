@@ -1,0 +1,497 @@
+/*
+ * The core: what all machines share, and the step that runs them. The machines
+ * are in the files that state.h names.
+ *
+ * Invariants
+ *   I1  the same configuration and events give the same effects: nothing here
+ *       reads a clock, a random source or an address.
+ *   I2  a step adds at most EFFECTS_PER_STEP_MAX effects; longer work goes on
+ *       at the next deadline.
+ *   I3  every operation handed to storage is counted in stores_under_way until
+ *       its completion was applied: draining ends at zero.
+ */
+#include "base/check.h"
+#include "base/mem.h"
+#include "edge/core/state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+uint64_t core_counter(const struct core *core, enum core_counter which)
+{
+    return core->counters[which];
+}
+
+const char *core_counter_name(enum core_counter which)
+{
+#define CORE_COUNTER_NAME(name) #name,
+    static const char *const names[] = {CORE_COUNTERS(CORE_COUNTER_NAME)};
+#undef CORE_COUNTER_NAME
+    return names[which];
+}
+
+struct trust_view *core_trust_view(const struct core *core)
+{
+    return core->view;
+}
+
+/* ---- effects ---- */
+
+struct slice core_copy(struct core *core, struct slice s)
+{
+    return arena_copy(&core->fx->arena, s);
+}
+
+void *core_body(struct core *core, size_t n)
+{
+    return arena_alloc(&core->fx->arena, n);
+}
+
+size_t core_room(const struct core *core)
+{
+    return EFFECTS_PER_STEP_MAX - core->fx->n;
+}
+
+static struct effect *add(struct core *core, enum effect_kind kind)
+{
+    CHECK(core->fx->n < EFFECTS_PER_STEP_MAX); /* I2 */
+    struct effect *e = &core->fx->list[core->fx->n++];
+    *e = (struct effect){.kind = kind};
+    return e;
+}
+
+void core_send(struct core *core, enum lane lane, enum topic_kind topic, struct slice a,
+               struct slice b, enum message_kind message, const void *body)
+{
+    struct effect *e = add(core, EFFECT_SEND);
+    e->lane = lane;
+    e->topic = topic;
+    e->a = core_copy(core, a);
+    e->b = core_copy(core, b);
+    e->message = message;
+    e->body = body;
+}
+
+void core_packet(struct core *core, enum topic_kind topic, struct slice a, struct slice b,
+                 struct msg *packet)
+{
+    struct effect *e = add(core, EFFECT_PACKET);
+    e->lane = LANE_MEDIA;
+    e->topic = topic;
+    e->a = core_copy(core, a);
+    e->b = core_copy(core, b);
+    e->packet = msg_ref(packet);
+    size_t len = packet->payload.len;
+    core->media_free_bytes -= len < core->media_free_bytes ? len : core->media_free_bytes;
+}
+
+void core_store(struct core *core, struct storage_op *op)
+{
+    add(core, EFFECT_STORE)->op = op;
+    core->stores_under_way++;
+}
+
+void core_log(struct core *core, bool warning, const char *fmt, ...)
+{
+    if (core_room(core) <= EFFECTS_KEPT)
+        return;
+    struct effect *e = add(core, EFFECT_LOG);
+    e->warning = warning;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(e->text, sizeof(e->text), fmt, args);
+    va_end(args);
+}
+
+/* ---- helpers ---- */
+
+void core_random(struct core *core, void *ret, size_t n)
+{
+    crypto_expand(core->config.seed, ++core->random_counter, ret, n);
+}
+
+uint64_t core_hlc(struct core *core)
+{
+    uint64_t now = core->utc_us / 1000 << 16;
+    core->last_hlc = now > core->last_hlc ? now : core->last_hlc + 1;
+    return core->last_hlc;
+}
+
+bool core_ready(const struct core *core)
+{
+    return core->has_credential && !core->stopping &&
+           credential_valid_at(&core->credential, core->utc_us);
+}
+
+void core_answer_error(struct core *core, const struct answer *to, enum err err, const char *what)
+{
+    if (!to->verified) {
+        if (core->now_us / 1000000 != core->answer_second) {
+            core->answer_second = core->now_us / 1000000;
+            core->answers = 0;
+        }
+        if (++core->answers > UNVERIFIED_ANSWERS_PER_S_MAX) {
+            core_count(core, COUNT_answers_suppressed);
+            return;
+        }
+    }
+    if (core_room(core) <= EFFECTS_KEPT || !reply_id_ok(to->reply_id, core->config.allow_token_reply_ids)) {
+        core_count(core, COUNT_answers_suppressed);
+        return;
+    }
+    struct wire_error *e = core_body(core, sizeof(*e));
+    e->code = wire_code_of(err);
+    e->message = slice_str(what);
+    e->video_id = core_copy(core, to->video_id);
+    e->client_id = core_copy(core, to->client_id);
+    e->edge_id = core_self(core);
+    e->chunk_part = to->chunk_part;
+    bool media = to->kind == TOPIC_WATCH_REPLY;
+    core_send(core, media ? LANE_MEDIA : LANE_CONTROL, to->kind, core_self(core), to->reply_id,
+              MESSAGE_ERROR, e);
+}
+
+/* Forget nonces that are too old to be replayed: their ts would be out of the window. */
+static void nonces_expire(struct core *core)
+{
+    while (core->nonce_n) {
+        struct nonce_entry *oldest = &core->nonce_ring[core->nonce_head];
+        if (core->now_us - oldest->seen_us <= 2ull * TIME_WINDOW_US)
+            return;
+        map_remove(&core->nonces, slice_of(oldest->key, sizeof(oldest->key)));
+        core->nonce_head = (core->nonce_head + 1) % NONCES_MAX;
+        core->nonce_n--;
+    }
+}
+
+bool core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth)
+{
+    uint64_t apart =
+        auth->ts_us > core->utc_us ? auth->ts_us - core->utc_us : core->utc_us - auth->ts_us;
+    if (apart > TIME_WINDOW_US)
+        return false;
+    nonces_expire(core);
+    if (core->nonce_n == NONCES_MAX)
+        return false;
+    size_t at = (core->nonce_head + core->nonce_n) % NONCES_MAX;
+    struct nonce_entry *entry = &core->nonce_ring[at];
+    memcpy(entry->key, pk->b, KEY_BYTES);
+    memcpy(entry->key + KEY_BYTES, auth->nonce.b, NONCE_BYTES);
+    entry->seen_us = core->now_us;
+    if (map_put(&core->nonces, slice_of(entry->key, sizeof(entry->key)), entry) != ERR_OK)
+        return false;
+    core->nonce_n++;
+    return true;
+}
+
+static void view_replace(struct core *core, struct trust_view *view)
+{
+    trust_view_unref(core->view);
+    core->view = view;
+    core->view_changed = true;
+}
+
+void core_trust(struct core *core, const struct ingest *in)
+{
+    struct trusted_stream s = {.stream = in->stream, .signer = in->signer, .use = in->use};
+    view_replace(core, trust_view_with(core->view, &s));
+}
+
+void core_distrust(struct core *core, const struct hash *stream)
+{
+    view_replace(core, trust_view_without(core->view, stream));
+}
+
+struct slice core_token(struct core *core, struct slice client_id)
+{
+    uint8_t *token = core_body(core, TOKEN_BYTES);
+    token_make(core->token_secret, client_id, core->utc_us, token);
+    return slice_of(token, TOKEN_BYTES);
+}
+
+bool core_token_ok(struct core *core, struct slice client_id, struct slice token)
+{
+    return token_valid(core->token_secret, client_id, core->utc_us, token);
+}
+
+/* ---- life ---- */
+
+struct core *core_new(const struct core_config *config)
+{
+    struct core *core = mem_alloc(sizeof(*core));
+    core->config = *config;
+    core->now_us = config->now_us;
+    core->utc_us = config->utc_us;
+    core->started_us = config->now_us;
+    core->last_hlc = config->last_hlc;
+    core->videos = config->videos;
+    core->view = trust_view_new();
+    struct hash secret = mac_of(config->key.seed, slice_str("edge-cluster/v1/token-secret"));
+    memcpy(core->token_secret, secret.b, KEY_BYTES); /* of the key: tokens outlive a restart */
+    core->nonce_ring = mem_array(NONCES_MAX, sizeof(*core->nonce_ring));
+    map_init(&core->nonces, NONCES_MAX);
+    map_init(&core->peers, PEERS_MAX);
+    map_init(&core->ingests, UPLOADS_MAX + LIVES_MAX + FETCHES_MAX);
+    map_init(&core->lives, LIVES_MAX);
+    map_init(&core->views, VIEWS_MAX);
+    map_init(&core->views_by_serial, VIEWS_MAX);
+    core->stale = mem_array(config->stale_n, sizeof(*core->stale));
+    for (size_t i = 0; i < config->stale_n; i++)
+        core->stale[i] = config->stale[i];
+    core->stale_n = config->stale_n;
+    core->config.stale = NULL;
+    zone_start(core);
+    core->config.zone_params = core->config.credential = (struct slice){0};
+    return core;
+}
+
+static void free_peers(struct core *core)
+{
+    size_t cursor = 0;
+    for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;)
+        free(p);
+    map_release(&core->peers);
+}
+
+void core_free(struct core *core)
+{
+    if (!core)
+        return;
+    for (size_t cursor = 0; core->ingests.count; cursor = 0)
+        ingest_free(core, map_next(&core->ingests, &cursor));
+    watch_release(core);
+    live_replays_release(core);
+    catalogue_release(core);
+    free_peers(core);
+    map_release(&core->nonces);
+    map_release(&core->ingests);
+    map_release(&core->lives);
+    map_release(&core->views);
+    map_release(&core->views_by_serial);
+    free(core->nonce_ring);
+    free(core->stale);
+    trust_view_unref(core->view);
+    crypto_wipe(&core->config, sizeof(core->config));
+    free(core);
+}
+
+/* ---- the step ---- */
+
+/* The upload or live that a rejected part was meant for, as far as it says. */
+static struct ingest *meant_for(struct core *core, const struct rejection *r)
+{
+    if (r->has_stream)
+        return ingest_find(core, &r->stream);
+    size_t cursor = 0;
+    for (struct ingest *in; r->by_video && (in = map_next(&core->ingests, &cursor)) != NULL;)
+        if (in->use != STREAM_FETCH && slice_eq(r->video_id, id_slice(&in->row.video.video_id)))
+            return in;
+    return NULL;
+}
+
+static void rejected(struct core *core, const struct rejection *r)
+{
+    core_count(core, r->err == ERR_NOT_READY && !r->answer ? COUNT_parts_unknown_stream
+                                                           : COUNT_messages_rejected);
+    struct answer to = {.kind = r->reply_kind,
+                        .reply_id = r->reply_id,
+                        .video_id = r->video_id,
+                        .client_id = r->client_id,
+                        .chunk_part = r->chunk_part};
+    struct ingest *in = meant_for(core, r);
+    if (in && in->use != STREAM_FETCH) {
+        to.kind = in->use == STREAM_LIVE ? TOPIC_LIVE_UPLOAD_REPLY : TOPIC_UPLOAD_REPLY;
+        to.reply_id = id_slice(&in->row.video.streamer_id);
+        to.video_id = id_slice(&in->row.video.video_id);
+    } else if (!r->answer) {
+        core_count(core, COUNT_answers_suppressed);
+        return;
+    }
+    core_answer_error(core, &to, r->err, r->what);
+}
+
+static void part(struct core *core, struct part_event *ev)
+{
+    struct ingest *in = ingest_find(core, &ev->part.chunk.stream);
+    if (!in || in->state == INGEST_CLAIMING) {
+        core_count(core, COUNT_parts_unknown_stream);
+        return;
+    }
+    core_count(core, COUNT_parts_verified);
+    static const enum topic_kind expected[] = {[STREAM_UPLOAD] = TOPIC_UPLOAD,
+                                               [STREAM_LIVE] = TOPIC_LIVE_UPLOAD,
+                                               [STREAM_FETCH] = TOPIC_WATCH_REPLY};
+    if (ev->topic != expected[in->use]) {
+        core_count(core, COUNT_parts_refused);
+        return;
+    }
+    if (ev->json && !id_eq(&ev->video_id, &in->row.video.video_id)) {
+        rejected(core, &(struct rejection){.err = ERR_FORMAT,
+                                           .what = "video_id is not the part's",
+                                           .has_stream = true,
+                                           .stream = in->stream,
+                                           .chunk_part = ev->part.chunk.number});
+        return;
+    }
+    if (in->use == STREAM_UPLOAD)
+        upload_part(core, in, ev);
+    else if (in->use == STREAM_LIVE)
+        live_part(core, in, ev);
+    else
+        fetch_part(core, in, ev);
+}
+
+static void part_committed(struct core *core, const struct storage_done *done)
+{
+    struct ingest *in = ingest_find(core, &done->u.part_put.stream);
+    if (!in || in->serial != TOKEN_NUMBER(done->token))
+        return; /* it was given up meanwhile, and perhaps begun again */
+    ingest_committed(core, in, done);
+    if (in->use == STREAM_UPLOAD)
+        upload_done(core, in, done);
+    else
+        fetch_committed(core, in, done);
+}
+
+static void finished(struct core *core, const struct storage_done *done)
+{
+    struct ingest *in = ingest_by_serial(core, TOKEN_NUMBER(done->token));
+    if (in && in->use == STREAM_UPLOAD)
+        upload_done(core, in, done);
+    else if (in)
+        fetch_committed(core, in, done);
+}
+
+static void stored(struct core *core, struct storage_done *done)
+{
+    CHECK(core->stores_under_way > 0); /* I3 */
+    core->stores_under_way--;
+    core->videos = done->videos;
+    if (done->err == ERR_STORAGE_FULL || done->err == ERR_IO)
+        core_count(core, COUNT_store_failures);
+    switch (done->kind) {
+    case STORAGE_CLAIM: claim_done(core, done); break;
+    case STORAGE_COPY_BEGIN: fetch_begun(core, done); break;
+    case STORAGE_PART_PUT: part_committed(core, done); break;
+    case STORAGE_FINISH: finished(core, done); break;
+    case STORAGE_ROW_MERGE: catalogue_merged(core, done); break;
+    case STORAGE_META_PUT: break;
+    case STORAGE_VIDEO_GET: watch_video(core, done); break;
+    case STORAGE_PARTS_READ: watch_parts(core, done); break;
+    case STORAGE_LIST: catalogue_listed(core, done); break;
+    case STORAGE_DB_PAGE: catalogue_db_page(core, done); break;
+    }
+}
+
+static void bus_changed(struct core *core, bool up)
+{
+    core->bus_up[LANE_CONTROL] = core->bus_up[LANE_MEDIA] = up;
+    if (!up)
+        return;
+    core->heartbeat_next_us = core->now_us;
+    core->enrol_next_us = core->enrol_next_us > core->now_us ? core->now_us : core->enrol_next_us;
+    core->synced = false;
+    core->sync_tries = 0;
+    core->sync_next_us = core->now_us;
+}
+
+static void dispatch(struct core *core, struct event *ev)
+{
+    switch (ev->kind) {
+    case EVENT_TICK: break;
+    case EVENT_BUS_UP: bus_changed(core, true); break;
+    case EVENT_BUS_DOWN: bus_changed(core, false); break;
+    case EVENT_LOAD: core->load = ev->u.load; break;
+    case EVENT_STOP: core->stopping = true; break;
+    case EVENT_STORED: stored(core, ev->u.done); break;
+    case EVENT_REJECTED: rejected(core, &ev->u.rejection); break;
+    case EVENT_ZONE_REPLY: zone_reply(core, ev); break;
+    case EVENT_PING: presence_ping(core, &ev->u.ping); break;
+    case EVENT_LIST: catalogue_list(core, &ev->u.list); break;
+    case EVENT_EDGE_STATUS: presence_status(core, &ev->u.status); break;
+    case EVENT_DB_REQUEST: catalogue_db_request(core, &ev->u.db_request); break;
+    case EVENT_DB_REPLY: catalogue_db_reply(core, ev); break;
+    case EVENT_DB_UPDATE: catalogue_update(core, ev); break;
+    case EVENT_UPLOAD_INIT: claim_init(core, ev, false); break;
+    case EVENT_UPLOAD_END: upload_end(core, ev); break;
+    case EVENT_LIVE_INIT: claim_init(core, ev, true); break;
+    case EVENT_LIVE_END_UNSIGNED: break; /* like silence: LIVE_IDLE_TIMEOUT_US decides */
+    case EVENT_PART: part(core, &ev->u.part); break;
+    case EVENT_WATCH: watch_request(core, ev); break;
+    case EVENT_JOIN: live_join(core, &ev->u.join); break;
+    case EVENT_WATCH_INFO: fetch_info(core, ev); break;
+    case EVENT_WATCH_END: fetch_end(core, ev); break;
+    case EVENT_WATCH_ERROR: fetch_error(core, ev); break;
+    }
+}
+
+/* End uploads, lives and views that nobody uses any more; give pulls their time. */
+static void sweep(struct core *core)
+{
+    if (core->now_us < core->sweep_next_us && !core->stopping)
+        return;
+    core->sweep_next_us = core->now_us + SWEEP_US;
+    struct ingest *idle = NULL;
+    do {
+        size_t cursor = 0;
+        idle = NULL;
+        for (struct ingest *in; !idle && (in = map_next(&core->ingests, &cursor)) != NULL;)
+            if (ingest_idle(core, in))
+                idle = in;
+        if (idle && core_room(core) >= 16)
+            ingest_expire(core, idle);
+    } while (idle && core_room(core) >= 16);
+    watch_tick(core);
+}
+
+static void pump(struct core *core)
+{
+    sweep(core);
+    zone_tick(core);
+    presence_tick(core);
+    catalogue_tick(core);
+    catalogue_pump(core);
+    live_pump(core);
+    fetch_pump(core);
+    watch_pump(core);
+    if (core->view_changed) {
+        core->view_changed = false;
+        add(core, EFFECT_TRUST);
+    }
+    bool idle = core->stopping && core->ingests.count == 0 && core->stores_under_way == 0;
+    if (idle && !core->drained && core_room(core) >= 2) {
+        core->drained = true;
+        presence_offline(core);
+        add(core, EFFECT_DRAINED);
+    }
+}
+
+void core_step(struct core *core, struct event *ev, struct effects *fx)
+{
+    CHECK(fx->n == 0);
+    core->fx = fx;
+    core->now_us = ev->now_us;
+    core->utc_us = ev->utc_us;
+    core->media_free_bytes = ev->media_free_bytes;
+    dispatch(core, ev);
+    pump(core);
+    effects_own(fx, ev);
+    core->fx = NULL;
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+uint64_t core_deadline_us(const struct core *core)
+{
+    uint64_t at = sooner(core->heartbeat_next_us, zone_deadline_us(core));
+    if (core->ingests.count || core->views.count || core->stopping)
+        at = sooner(at, core->sweep_next_us);
+    at = sooner(at, catalogue_deadline_us(core));
+    if (core->replays_n)
+        at = sooner(at, core->now_us + PUMP_AGAIN_US);
+    return sooner(at, fetch_deadline_us(core));
+}

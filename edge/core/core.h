@@ -1,0 +1,113 @@
+#ifndef EDGE_CORE_CORE_H
+#define EDGE_CORE_CORE_H
+/*
+ * The core of an edge: all its state, and what it decides. Sans I/O:
+ *
+ *     core_step(core, event, effects)
+ *
+ * is the whole of it. No socket, clock, file, database, thread or random number
+ * inside: events carry time, the seed comes with the configuration, and the
+ * same events give the same effects. One thread owns a core.
+ *
+ * There are no timer effects: call core_step with EVENT_TICK when
+ * core_deadline_us() is reached.
+ */
+#include "edge/core/effect.h"
+#include "edge/core/trust_view.h"
+
+enum {
+    UPLOADS_MAX = 64,
+    LIVES_MAX = 2048,
+    FETCHES_MAX = 32,
+    VIEWS_MAX = 4096,
+    VIEWS_PER_CLIENT_MAX = 8,
+    PEERS_MAX = 1024,
+    NONCES_MAX = 16384,
+    DB_SESSIONS_MAX = 4,
+    UPLOAD_WINDOW_TOTAL_BYTES = 8 * 1024 * 1024,
+    UPLOAD_WINDOW_BYTES_MAX = 2 * 1024 * 1024,
+    UPLOAD_WINDOW_BYTES_MIN = 128 * 1024,
+    GOP_CACHE_TOTAL_BYTES_MAX = 12 * 1024 * 1024,
+    READS_BYTES_MAX = 4 * 1024 * 1024,
+    MEDIA_OUTBOX_BYTES_MAX = 8 * 1024 * 1024,
+    UNVERIFIED_ANSWERS_PER_S_MAX = 50,
+    HEARTBEAT_US = 5 * 1000 * 1000,
+    PEER_SILENCE_US = 15 * 1000 * 1000,
+    LIVE_IDLE_TIMEOUT_US = 10 * 1000 * 1000,
+    UPLOAD_IDLE_TIMEOUT_US = 60 * 1000 * 1000,
+    VIEW_IDLE_TIMEOUT_US = 30 * 1000 * 1000,
+    CAPTURE_WINDOW_US = 30 * 1000 * 1000,
+};
+#define CREATED_WINDOW_US (5ull * 60 * 1000 * 1000)
+#define HLC_AHEAD_MAX_US (5ull * 60 * 1000 * 1000)
+
+struct core;
+
+struct core_config {
+    struct id edge_id;
+    struct signkey key; /* the edge's own */
+    uint8_t zone_secret[KEY_BYTES];
+    uint8_t seed[KEY_BYTES]; /* for nonces and jitter */
+    const char *version;     /* borrowed */
+    bool allow_token_reply_ids;
+    uint64_t now_us, utc_us;
+    uint64_t last_hlc; /* of this edge's rows */
+    uint64_t videos;
+    struct slice zone_params; /* signed object kept from before; empty: none */
+    struct slice credential;  /* likewise */
+    /* Presences of this edge that a crash left behind: withdrawn at once. Borrowed during the call.
+     */
+    const struct holding *stale;
+    size_t stale_n;
+};
+
+/* core_new: never fails; kept parameters that do not verify are ignored. core_free: NULL is fine.
+ */
+struct core *core_new(const struct core_config *config);
+void core_free(struct core *core);
+
+/*
+ * core_step: apply one event. Takes ownership of ev.
+ * fx  empty on entry; filled with at most EFFECTS_PER_STEP_MAX effects, in order.
+ */
+void core_step(struct core *core, struct event *ev, struct effects *fx);
+
+/* core_deadline_us: when it wants an EVENT_TICK at the latest (monotonic). */
+uint64_t core_deadline_us(const struct core *core);
+
+/* core_trust_view: the current view, borrowed until the next step. */
+struct trust_view *core_trust_view(const struct core *core);
+
+/* Counters: what happened to every input that got no answer, and what flowed. */
+#define CORE_COUNTERS(X)                                                                           \
+    X(messages_rejected)  /* undecodable or unverifiable */                                        \
+    X(answers_suppressed) /* errors not told: rate limit, or nobody to tell */                     \
+    X(parts_verified)                                                                              \
+    X(parts_duplicate)                                                                             \
+    X(parts_out_of_order)                                                                          \
+    X(parts_unknown_stream)                                                                        \
+    X(parts_refused) /* verified, but against the rules of the stream */                           \
+    X(parts_over_window)                                                                           \
+    X(parts_relayed)                                                                               \
+    X(live_parts_dropped) /* the broker was too slow: whole groups up to a keyframe */             \
+    X(parts_served)                                                                                \
+    X(acks_sent)                                                                                   \
+    X(replays_refused) /* signed requests seen before or out of time */                            \
+    X(rows_merged)                                                                                 \
+    X(rows_unchanged)                                                                              \
+    X(rows_refused)                                                                                \
+    X(fetches_started)                                                                             \
+    X(fetches_failed)                                                                              \
+    X(views_refused)                                                                               \
+    X(store_failures)
+
+enum core_counter {
+#define CORE_COUNTER_ENUM(name) COUNT_##name,
+    CORE_COUNTERS(CORE_COUNTER_ENUM)
+#undef CORE_COUNTER_ENUM
+        COUNTERS
+};
+uint64_t core_counter(const struct core *core, enum core_counter which);
+const char *core_counter_name(enum core_counter which);
+
+#endif

@@ -1,0 +1,141 @@
+#ifndef EDGE_CORE_EVENT_H
+#define EDGE_CORE_EVENT_H
+/*
+ * What happens to the core: decoded, verified messages, completions of storage,
+ * the state of the bus, and time. One struct per event; what an event points to
+ * lives in its arena or its message until event_free.
+ *
+ * Verified here means: every signature in the message was checked against the
+ * trust view that was current then. The core checks what depends on time and
+ * state (dates, freshness, claims) when it applies the event.
+ */
+#include "base/arena.h"
+#include "base/msg.h"
+#include "edge/core/storage.h"
+#include "wire/auth.h"
+#include "wire/catalogue.h"
+#include "wire/presence.h"
+#include "wire/topic.h"
+#include "wire/upload.h"
+#include "wire/watch.h"
+
+enum event_kind {
+    EVENT_TICK,   /* a deadline was reached */
+    EVENT_BUS_UP, /* connected, subscriptions in force */
+    EVENT_BUS_DOWN,
+    EVENT_LOAD,     /* a new measurement of the machine */
+    EVENT_STOP,     /* begin to drain */
+    EVENT_STORED,   /* a completion */
+    EVENT_REJECTED, /* a message that decode or verify refused */
+    EVENT_ZONE_REPLY,
+    EVENT_PING,
+    EVENT_LIST,
+    EVENT_EDGE_STATUS,
+    EVENT_DB_REQUEST,
+    EVENT_DB_REPLY,
+    EVENT_DB_UPDATE,
+    EVENT_UPLOAD_INIT,
+    EVENT_UPLOAD_END,
+    EVENT_LIVE_INIT,
+    EVENT_LIVE_END_UNSIGNED,
+    EVENT_PART,
+    EVENT_WATCH,
+    EVENT_JOIN,
+    EVENT_WATCH_INFO, /* answers to our own fetches */
+    EVENT_WATCH_END,
+    EVENT_WATCH_ERROR,
+};
+
+/* Why a message was refused, and whom to tell. Slices borrow from the event. */
+struct rejection {
+    enum err err;
+    const char *what; /* static: what to do about it */
+    bool answer;      /* reply_kind and reply_id are filled */
+    enum topic_kind reply_kind;
+    struct slice reply_id;
+    struct slice video_id, client_id;
+    uint32_t chunk_part;
+    bool has_stream; /* a part of a known stream: the core knows its streamer */
+    bool by_video;   /* a part in JSON: the core may know who streams video_id */
+    struct hash stream;
+};
+
+/* A verified init of an upload or a live. */
+struct verified_init {
+    struct upload_init init;
+    struct credential credential;
+    struct video video;
+    struct hash stream, statement_hash;
+    struct request_auth auth;
+};
+
+struct verified_end {
+    struct upload_end end;
+    struct video video;
+    struct hash stream, statement_hash;
+    struct manifest manifest;
+};
+
+struct part_event {
+    enum topic_kind topic; /* on which kind of topic it came */
+    struct msg *packet;    /* owned: the binary packet */
+    struct msg *original;  /* owned: as it arrived (the same message when binary) */
+    bool json;
+    struct id video_id; /* json: the field */
+    struct part part; /* borrows from packet */
+    struct hash statement_hash;
+};
+
+struct event {
+    enum event_kind kind;
+    uint64_t now_us; /* monotonic */
+    uint64_t utc_us;
+    size_t media_free_bytes; /* room in the media outbox */
+    struct arena arena;
+    struct msg *msg; /* owned; may be NULL */
+    union {
+        struct machine_load load;
+        struct storage_done *done; /* owned */
+        struct rejection rejection;
+        struct zone_reply zone_reply;
+        struct ping_request ping;
+        struct list_request list;
+        struct edge_status status;
+        struct db_request db_request;
+        struct {
+            size_t n, skipped;
+            struct storage_row *rows; /* verified; arena */
+            uint32_t page, pages;
+        } db_reply;
+        struct {
+            bool removal;
+            struct storage_row row; /* verified */
+        } db_update;
+        struct verified_init init;
+        struct verified_end end;
+        struct {
+            struct id video_id;
+        } live_end;
+        struct part_event part;
+        struct watch_request watch;
+        struct live_join join;
+        struct {
+            struct id source;
+            struct watch_info info;
+        } watch_info;
+        struct {
+            struct id source;
+            struct watch_end end;
+        } watch_end;
+        struct {
+            struct id source;
+            struct wire_error error;
+        } watch_error;
+    } u;
+};
+
+/* event_new: zeroed, kind set. event_free: with everything that it owns; NULL is fine. */
+struct event *event_new(enum event_kind kind);
+void event_free(struct event *ev);
+
+#endif

@@ -1,0 +1,44 @@
+#ifndef EDGE_CORE_TRUST_VIEW_H
+#define EDGE_CORE_TRUST_VIEW_H
+/*
+ * What the verify workers believe: the zone's parameters and which key signs
+ * which stream that is under way. Immutable once published, counted by
+ * reference; the core makes a new one for every change.
+ */
+#include "trust/object.h"
+
+#include <stdatomic.h>
+
+enum stream_use { STREAM_UPLOAD, STREAM_LIVE, STREAM_FETCH };
+
+struct trusted_stream {
+    struct hash stream;
+    struct pubkey signer;
+    enum stream_use use;
+};
+
+struct trust_view {
+    atomic_uint refs;
+    bool has_zone;
+    struct zone_params zone;
+    size_t n;
+    struct trusted_stream streams[]; /* ascending by stream */
+};
+
+/* trust_view_new: an empty view without a zone, one reference. */
+struct trust_view *trust_view_new(void);
+struct trust_view *trust_view_ref(struct trust_view *view);
+void trust_view_unref(struct trust_view *view); /* NULL is fine */
+
+/* trust_view_find: who signs this stream, or NULL. O(log n). Any thread. */
+const struct trusted_stream *trust_view_find(const struct trust_view *view,
+                                             const struct hash *stream);
+
+/* Copies of old with one change; the caller owns the result and keeps old. O(n). */
+struct trust_view *trust_view_with_zone(const struct trust_view *old,
+                                        const struct zone_params *zone);
+struct trust_view *trust_view_with(const struct trust_view *old,
+                                   const struct trusted_stream *stream);
+struct trust_view *trust_view_without(const struct trust_view *old, const struct hash *stream);
+
+#endif

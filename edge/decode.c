@@ -1,0 +1,423 @@
+/*
+ * Decode and verify: one function per topic. Nothing here depends on time or
+ * state: dates, freshness and claims are the core's to judge.
+ *
+ * Invariants
+ *   I1  an event other than EVENT_REJECTED carries no signature that was not
+ *       checked against the view.
+ *   I2  a rejection whose answer flag is set names a reply id from the message;
+ *       whether it may be put into a topic is checked where it is answered.
+ */
+#include "edge/decode.h"
+
+#include "base/check.h"
+#include "edge/rows.h"
+#include "wire/address.h"
+
+struct work {
+    const struct decoder *d;
+    const struct trust_view *view;
+    struct sig_cache *cache;
+    struct topic topic;
+    struct event *ev;
+};
+
+/* ---- refusing ---- */
+
+static void reject(struct work *w, enum err err, const char *what)
+{
+    w->ev->kind = EVENT_REJECTED;
+    w->ev->u.rejection = (struct rejection){.err = err, .what = what};
+}
+
+/* Refuse, and answer on a reply topic if the message says where. */
+static void reject_to(struct work *w, enum err err, const char *what, enum topic_kind reply_kind)
+{
+    struct reply_address a = address_read(w->ev->msg->payload, &w->ev->arena);
+    bool streamer = reply_kind == TOPIC_UPLOAD_REPLY || reply_kind == TOPIC_LIVE_UPLOAD_REPLY;
+    struct slice id = streamer ? a.streamer_id : a.client_id;
+    reject(w, err, what);
+    struct rejection *r = &w->ev->u.rejection;
+    r->answer = id.len > 0;
+    r->reply_kind = reply_kind;
+    r->reply_id = id;
+    r->video_id = a.video_id;
+    r->client_id = a.client_id;
+}
+
+static const char malformed[] = "malformed, or a field is missing, of the wrong type or too long";
+
+/* ---- uploads and lives ---- */
+
+static const char *mismatch(const struct upload_init *m, const struct video *v)
+{
+    struct hash thumbnail = {0};
+    if (m->thumbnail.len)
+        thumbnail = hash_of(m->thumbnail, (struct slice){0});
+    if (!id_eq(&m->video_id, &v->video_id) || !id_eq(&m->streamer_id, &v->streamer_id))
+        return "video_id or streamer_id is not the statement's";
+    if (!slice_eq(m->title, v->title) || !slice_eq(m->description, v->description) ||
+        !slice_eq(m->category, v->category))
+        return "title, description or category is not the statement's";
+    if (!hash_eq(&thumbnail, &v->thumbnail_hash))
+        return "the thumbnail is not the statement's";
+    return NULL;
+}
+
+static void init_verify(struct work *w, bool live)
+{
+    enum topic_kind reply = live ? TOPIC_LIVE_UPLOAD_REPLY : TOPIC_UPLOAD_REPLY;
+    struct verified_init v = {0};
+    enum err err = upload_init_decode(w->ev->msg->payload, &w->ev->arena, &v.init);
+    if (err != ERR_OK) {
+        reject_to(w, err, malformed, reply);
+        return;
+    }
+    if (!v.init.credential.len || !v.init.statement.len || !v.init.signature.auth.len) {
+        reject_to(w, ERR_UNAUTHORIZED, "credential, statement and auth are required; log in",
+                  reply);
+        return;
+    }
+    if (!w->view->has_zone) {
+        reject_to(w, ERR_NOT_READY, "this edge is not enrolled yet; try again", reply);
+        return;
+    }
+    err = credential_open(v.init.credential, &w->view->zone, &v.credential);
+    if (err != ERR_OK) {
+        reject_to(w, err, "the credential is not this zone's; log in again", reply);
+        return;
+    }
+    err = video_open(v.init.statement, &v.credential.pk, &v.video);
+    if (err != ERR_OK) {
+        reject_to(w, err, "the statement is not signed by the credential's key", reply);
+        return;
+    }
+    const char *wrong = mismatch(&v.init, &v.video);
+    if (!wrong && !id_eq(&v.video.zone_id, &w->view->zone.zone_id))
+        wrong = "the statement is for another zone";
+    if (wrong) {
+        reject_to(w, ERR_FORMAT, wrong, reply);
+        return;
+    }
+    err = request_check(slice_str(live ? "live/upload" : "video/upload"), id_slice(&w->d->self),
+                        &v.init.signature.fields, v.init.signature.auth, &v.credential.pk, &v.auth,
+                        NULL);
+    if (err != ERR_OK) {
+        reject_to(w, err, "auth is not a signature over these fields for this edge", reply);
+        return;
+    }
+    struct slice body;
+    struct signature sig;
+    signed_split(v.init.statement, &body, &sig);
+    v.statement_hash = object_hash(OBJECT_VIDEO, body);
+    v.stream = video_stream(&v.video);
+    w->ev->kind = live ? EVENT_LIVE_INIT : EVENT_UPLOAD_INIT;
+    w->ev->u.init = v;
+}
+
+/* The key that signs the stream a statement names, if that stream is under way here. */
+static const struct trusted_stream *stream_of(const struct work *w, struct slice statement,
+                                              struct video *ret_video, struct slice *ret_body)
+{
+    struct signature sig;
+    if (signed_split(statement, ret_body, &sig) != ERR_OK ||
+        video_decode(*ret_body, ret_video) != ERR_OK)
+        return NULL;
+    struct hash stream = video_stream(ret_video);
+    return trust_view_find(w->view, &stream);
+}
+
+static void end_verify(struct work *w)
+{
+    struct verified_end v = {0};
+    struct slice body;
+    struct slice manifest_body;
+    struct signature sig;
+    enum err err = upload_end_decode(w->ev->msg->payload, &w->ev->arena, &v.end);
+    if (err != ERR_OK) {
+        reject_to(w, err, malformed, TOPIC_UPLOAD_REPLY);
+        return;
+    }
+    const struct trusted_stream *s = stream_of(w, v.end.statement, &v.video, &body);
+    if (!s) {
+        reject_to(w, ERR_NOT_READY, "no such upload is under way here; send init",
+                  TOPIC_UPLOAD_REPLY);
+        return;
+    }
+    if (video_open(v.end.statement, &s->signer, &v.video) != ERR_OK ||
+        manifest_open(v.end.manifest, &s->signer, &v.manifest) != ERR_OK ||
+        signed_split(v.end.manifest, &manifest_body, &sig) != ERR_OK) {
+        reject_to(w, ERR_SIGNATURE, "statement or manifest is not signed by the upload's key",
+                  TOPIC_UPLOAD_REPLY);
+        return;
+    }
+    struct hash manifest_hash = object_hash(OBJECT_MANIFEST, manifest_body);
+    if (!id_eq(&v.video.video_id, &v.end.video_id) ||
+        !id_eq(&v.video.streamer_id, &v.end.streamer_id) ||
+        !hash_eq(&v.manifest.stream, &s->stream) || v.manifest.track != 0 ||
+        !hash_eq(&v.video.manifest_hash, &manifest_hash)) {
+        reject_to(w, ERR_FORMAT, "statement, manifest and ids do not belong together",
+                  TOPIC_UPLOAD_REPLY);
+        return;
+    }
+    v.stream = s->stream;
+    v.statement_hash = object_hash(OBJECT_VIDEO, body);
+    w->ev->kind = EVENT_UPLOAD_END;
+    w->ev->u.end = v;
+}
+
+/* A rejected part of a stream that is known: its streamer can be told. */
+static void reject_part(struct work *w, enum err err, const char *what, const struct part *p)
+{
+    reject(w, err, what);
+    w->ev->u.rejection.has_stream = true;
+    w->ev->u.rejection.stream = p->chunk.stream;
+    w->ev->u.rejection.chunk_part = p->chunk.number;
+}
+
+/* video_id: of a part in JSON; NULL: binary. */
+static void part_accept(struct work *w, struct msg *packet, const struct id *video_id)
+{
+    struct part_event e = {.topic = w->topic.kind, .packet = packet, .original = w->ev->msg};
+    if (video_id) {
+        e.json = true;
+        e.video_id = *video_id;
+    }
+    enum err err = part_decode(packet->payload, &e.part);
+    if (err != ERR_OK) {
+        reject(w, err, "not a part");
+        return;
+    }
+    const struct trusted_stream *s = trust_view_find(w->view, &e.part.chunk.stream);
+    if (!s) {
+        reject(w, ERR_NOT_READY, "no such stream is under way here");
+        return;
+    }
+    if (!pubkey_eq(&s->signer, &e.part.chunk.signer)) {
+        reject_part(w, ERR_UNAUTHORIZED, "another key signs this stream", &e.part);
+        return;
+    }
+    if (part_verify(&e.part, w->cache) != ERR_OK) {
+        reject_part(w, ERR_SIGNATURE, "the part is not what was signed", &e.part);
+        return;
+    }
+    e.statement_hash = object_hash(OBJECT_CHUNK, e.part.statement);
+    msg_ref(e.packet);
+    msg_ref(e.original);
+    w->ev->kind = EVENT_PART;
+    w->ev->u.part = e;
+}
+
+static void part_json_accept(struct work *w)
+{
+    struct id video_id;
+    CLEANUP(msg_unref_ptr) struct msg *packet = NULL;
+    enum err err = part_json_decode(w->ev->msg->payload, w->d->budget, &video_id, &packet);
+    if (err == ERR_OK) {
+        part_accept(w, packet, &video_id);
+        return;
+    }
+    reject(w, err, "not a part, or fields that contradict it");
+    w->ev->u.rejection.by_video = true;
+    w->ev->u.rejection.video_id = address_read(w->ev->msg->payload, &w->ev->arena).video_id;
+}
+
+static void upload(struct work *w)
+{
+    bool live = w->topic.kind == TOPIC_LIVE_UPLOAD;
+    enum topic_kind reply = live ? TOPIC_LIVE_UPLOAD_REPLY : TOPIC_UPLOAD_REPLY;
+    enum upload_kind kind;
+    enum err err = upload_classify(w->ev->msg->payload, live, &kind);
+    if (err != ERR_OK) {
+        reject_to(w, err, malformed, reply);
+        return;
+    }
+    switch (kind) {
+    case UPLOAD_PART_BINARY: part_accept(w, w->ev->msg, NULL); break;
+    case UPLOAD_PART_JSON: part_json_accept(w); break;
+    case UPLOAD_INIT: init_verify(w, live); break;
+    case UPLOAD_END: end_verify(w); break;
+    case UPLOAD_END_UNSIGNED: w->ev->kind = EVENT_LIVE_END_UNSIGNED; break;
+    }
+}
+
+/* ---- watching, and answers to our own fetches ---- */
+
+static void watch(struct work *w)
+{
+    struct watch_request m = {0};
+    enum err err = watch_request_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err != ERR_OK) {
+        reject_to(w, err, malformed, TOPIC_WATCH_REPLY);
+        return;
+    }
+    w->ev->kind = EVENT_WATCH;
+    w->ev->u.watch = m;
+}
+
+static void join(struct work *w)
+{
+    struct live_join m = {0};
+    enum err err = live_join_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err != ERR_OK) {
+        reject_to(w, err, malformed, TOPIC_WATCH_REPLY);
+        return;
+    }
+    w->ev->kind = EVENT_JOIN;
+    w->ev->u.join = m;
+}
+
+static enum err watch_answer(struct work *w, const struct id *source)
+{
+    struct slice payload = w->ev->msg->payload;
+    struct arena *arena = &w->ev->arena;
+    struct watch_info info = {0};
+    struct watch_end end = {0};
+    struct wire_error error = {0};
+    enum watch_reply_kind kind;
+    enum err err = watch_reply_classify(payload, &kind);
+    if (err != ERR_OK)
+        return err;
+    switch (kind) {
+    case WATCH_REPLY_INFO:
+        err = watch_info_decode(payload, arena, &info);
+        w->ev->kind = EVENT_WATCH_INFO;
+        w->ev->u.watch_info.source = *source;
+        w->ev->u.watch_info.info = info;
+        return err;
+    case WATCH_REPLY_END:
+        err = watch_end_decode(payload, arena, &end);
+        w->ev->kind = EVENT_WATCH_END;
+        w->ev->u.watch_end.source = *source;
+        w->ev->u.watch_end.end = end;
+        return err;
+    case WATCH_REPLY_ERROR:
+        if (!reply_is_error(payload, arena, &error))
+            return ERR_FORMAT;
+        w->ev->kind = EVENT_WATCH_ERROR;
+        w->ev->u.watch_error.source = *source;
+        w->ev->u.watch_error.error = error;
+        return ERR_OK;
+    case WATCH_REPLY_PART_JSON: break; /* we ask for binary */
+    }
+    return ERR_FORMAT;
+}
+
+static void watch_reply(struct work *w)
+{
+    struct id source;
+    struct slice payload = w->ev->msg->payload;
+    if (id_parse(w->topic.a, &source) != ERR_OK || !slice_eq(w->topic.b, id_slice(&w->d->self))) {
+        reject(w, ERR_FORMAT, "not for this edge");
+        return;
+    }
+    if (payload.len && payload.ptr[0] != '{') {
+        part_accept(w, w->ev->msg, NULL);
+        return;
+    }
+    enum err err = watch_answer(w, &source);
+    if (err != ERR_OK)
+        reject(w, err, malformed);
+}
+
+/* ---- catalogue ---- */
+
+static void list(struct work *w)
+{
+    struct list_request m = {0};
+    enum err err = list_request_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err != ERR_OK) {
+        reject_to(w, err, malformed, TOPIC_LIST_REPLY);
+        return;
+    }
+    w->ev->kind = EVENT_LIST;
+    w->ev->u.list = m;
+}
+
+static void db_update(struct work *w)
+{
+    struct db_update m = {0};
+    struct storage_row row = {0};
+    enum err err = db_update_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err == ERR_OK)
+        err = row_from_update(&m, w->view, &row);
+    if (err != ERR_OK) {
+        reject(w, err, "a row that nobody entitled signed");
+        return;
+    }
+    w->ev->kind = EVENT_DB_UPDATE;
+    w->ev->u.db_update.removal = m.removal;
+    w->ev->u.db_update.row = row;
+}
+
+static void db_reply(struct work *w)
+{
+    struct db_reply m = {0};
+    enum err err = db_reply_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err != ERR_OK || !slice_eq(w->topic.a, id_slice(&w->d->self))) {
+        reject(w, err, malformed);
+        return;
+    }
+    w->ev->kind = EVENT_DB_REPLY;
+    w->ev->u.db_reply.page = m.page;
+    w->ev->u.db_reply.pages = m.pages;
+    w->ev->u.db_reply.skipped = m.skipped;
+    w->ev->u.db_reply.rows = rows_from_reply(&m, w->view, &w->ev->arena, &w->ev->u.db_reply.n,
+                                             &w->ev->u.db_reply.skipped);
+}
+
+/* ---- small ones: decode alone ---- */
+
+static enum err decode_small(struct work *w)
+{
+    struct slice payload = w->ev->msg->payload;
+    struct arena *arena = &w->ev->arena;
+    switch (w->topic.kind) {
+    case TOPIC_AUTH_ZONE_REPLY:
+        w->ev->kind = EVENT_ZONE_REPLY;
+        return zone_reply_decode(payload, arena, &w->ev->u.zone_reply);
+    case TOPIC_PING:
+        w->ev->kind = EVENT_PING;
+        return ping_request_decode(payload, arena, &w->ev->u.ping);
+    case TOPIC_EDGE_STATUS:
+        w->ev->kind = EVENT_EDGE_STATUS;
+        if (edge_status_decode(payload, arena, &w->ev->u.status) != ERR_OK ||
+            !slice_eq(w->topic.a, id_slice(&w->ev->u.status.edge_id)))
+            return ERR_FORMAT;
+        return ERR_OK;
+    case TOPIC_DB:
+        w->ev->kind = EVENT_DB_REQUEST;
+        return db_request_decode(payload, arena, &w->ev->u.db_request);
+    default: return ERR_FORMAT;
+    }
+}
+
+struct event *decode(const struct decoder *d, const struct trust_view *view,
+                     struct sig_cache *cache, struct msg *msg)
+{
+    struct work w = {.d = d, .view = view, .cache = cache, .ev = event_new(EVENT_REJECTED)};
+    w.ev->msg = msg;
+    enum err err = ERR_LIMIT;
+    if (msg->payload.len <= PACKET_BYTES_MAX)
+        err = topic_parse(msg->topic, d->prefix, &w.topic);
+    if (err != ERR_OK) {
+        reject(&w, err, "no topic of ours, or a message above PACKET_BYTES_MAX");
+        return w.ev;
+    }
+    switch (w.topic.kind) {
+    case TOPIC_UPLOAD:
+    case TOPIC_LIVE_UPLOAD: upload(&w); break;
+    case TOPIC_WATCH: watch(&w); break;
+    case TOPIC_WATCH_REPLY: watch_reply(&w); break;
+    case TOPIC_LIVE_WATCH: join(&w); break;
+    case TOPIC_LIST: list(&w); break;
+    case TOPIC_DB_UPDATE: db_update(&w); break;
+    case TOPIC_DB_REPLY: db_reply(&w); break;
+    default:
+        err = decode_small(&w);
+        if (err != ERR_OK)
+            reject(&w, err, malformed);
+        break;
+    }
+    return w.ev;
+}

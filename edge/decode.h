@@ -1,0 +1,28 @@
+#ifndef EDGE_DECODE_H
+#define EDGE_DECODE_H
+/*
+ * From a message to a typed, verified event: the only place of the edge where
+ * topics, JSON, the part format and signatures are looked at. Hostile input
+ * ends here, as EVENT_REJECTED.
+ *
+ * Pure but for the message's reference counts. Any thread, each with its own cache.
+ */
+#include "edge/core/event.h"
+#include "edge/core/trust_view.h"
+
+struct decoder {
+    struct id self;
+    struct slice prefix;   /* TOPIC_PREFIX; borrowed */
+    struct budget *budget; /* for packets taken out of JSON; outlives them */
+};
+
+/*
+ * decode: msg becomes an event, never NULL.
+ * msg    its reference passes to the event.
+ * view   what to verify against; borrowed.
+ * cache  this thread's.
+ */
+struct event *decode(const struct decoder *d, const struct trust_view *view,
+                     struct sig_cache *cache, struct msg *msg);
+
+#endif

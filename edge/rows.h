@@ -1,0 +1,25 @@
+#ifndef EDGE_ROWS_H
+#define EDGE_ROWS_H
+/*
+ * Catalogue rows as they travel, verified into rows that may be merged
+ * (docs/PROTOCOL.md §4.5). Pure; any thread.
+ */
+#include "edge/core/storage.h"
+#include "edge/core/trust_view.h"
+
+/*
+ * row_from_update: a db/update.
+ * ret borrows from m. ERR_NOT_READY: no zone yet. ERR_SIGNATURE, ERR_UNAUTHORIZED,
+ * ERR_FORMAT: what is signed does not hold, or does not belong together.
+ */
+enum err row_from_update(const struct db_update *m, const struct trust_view *view,
+                         struct storage_row *ret);
+
+/*
+ * rows_from_reply: the rows of a `db` page; a row with several holdings becomes several.
+ * Rows that do not verify are left out and added to *skipped. Returns an array in the arena.
+ */
+struct storage_row *rows_from_reply(const struct db_reply *m, const struct trust_view *view,
+                                    struct arena *arena, size_t *ret_n, size_t *skipped);
+
+#endif

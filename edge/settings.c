@@ -1,0 +1,227 @@
+/* An edge is its data folder: copy it and there are two of the same, which the broker will notice.
+ */
+#include "edge/settings.h"
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SMALL_FILE_BYTES_MAX = 1024, OPTIONS_N = 16 };
+
+static const struct option table[] = {
+    {.name = "data",
+     .env = "EDGE_DATA",
+     .help = "folder of this edge's database and key",
+     .fallback = "./edge_data"},
+    {.name = "edge-id",
+     .help = "this edge's id, [A-Za-z0-9_-]{1,64}; kept in the folder; default: random"},
+    {.name = "mqtt-broker",
+     .help = "host, host:port, mqtt://… or mqtts://…",
+     .fallback = "mqtt://127.0.0.1:1883"},
+    {.name = "mqtt-user", .help = "user name at the broker"},
+    {.name = "mqtt-password-file", .help = "file with the password at the broker"},
+    {.name = "mqtt-ca-file", .help = "PEM of the CA that signs the broker's certificate"},
+    {.name = "mqtt-cert-file", .help = "PEM of our certificate, if the broker asks for one"},
+    {.name = "mqtt-key-file", .help = "PEM of its key"},
+    {.name = "topic-prefix", .help = "levels that stand before every topic", .fallback = ""},
+    {.name = "zone-secret-file",
+     .help = "file with the zone's secret, 64 hexadecimal digits (auth_edge makes it)"},
+    {.name = "zone-secret",
+     .help = "the secret itself; better in the environment than on the command line"},
+    {.name = "storage-bytes-max",
+     .help = "largest size of the database in bytes; 0: the disk's",
+     .fallback = "0",
+     .kind = OPTION_UINT,
+     .max = UINT64_MAX},
+    {.name = "allow-token-reply-ids",
+     .help = "1: serve reply ids that are no ids (development)",
+     .kind = OPTION_FLAG},
+    {.name = "verbose", .env = "EDGE_VERBOSE", .help = "1: log every detail", .kind = OPTION_FLAG},
+    {.name = "help", .env = "EDGE_HELP", .help = "print this", .kind = OPTION_FLAG},
+    {.name = NULL},
+};
+
+static enum err say(char *ret_error, enum err err, const char *what, const char *path)
+{
+    snprintf(ret_error, SETTINGS_ERROR_BYTES, "%.60s %.300s: %.100s", what, path,
+             err == ERR_IO ? strerror(errno) : err_name(err));
+    return ERR_IO;
+}
+
+static struct slice trimmed(const char *text, size_t len)
+{
+    while (len && (text[len - 1] == '\n' || text[len - 1] == '\r' || text[len - 1] == ' '))
+        len--;
+    return slice_of(text, len);
+}
+
+static void in_folder(const struct settings *s, const char *name, char ret[static PATH_BYTES_MAX])
+{
+    snprintf(ret, PATH_BYTES_MAX, "%s/%s", config_text(s->options, "data"), name);
+}
+
+/* The id: as given, as kept, or made now; given and kept must agree. */
+static enum err load_id(struct settings *s, char *ret_error)
+{
+    char path[PATH_BYTES_MAX];
+    CLEANUP(mem_free_ptr) char *kept = NULL;
+    size_t len = 0;
+    const char *given = config_text(s->options, "edge-id");
+    in_folder(s, "edge.id", path);
+    enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &kept, &len);
+    if (err != ERR_OK && err != ERR_UNKNOWN)
+        return say(ret_error, err, "cannot read", path);
+    char made[2 * 4 + 8] = "edge-";
+    uint8_t random[4];
+    crypto_random(random, sizeof(random));
+    hex_encode(slice_of(random, sizeof(random)), made + strlen(made));
+    struct slice text = kept ? trimmed(kept, len) : slice_str(given ? given : made);
+    if (id_parse(text, &s->edge_id) != ERR_OK || strcmp(s->edge_id.s, "update") == 0 ||
+        strcmp(s->edge_id.s, "sync") == 0) {
+        snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                 "edge id '%.80s' is not [A-Za-z0-9_-]{1,64}, or is reserved; choose another",
+                 given ? given : "");
+        return ERR_FORMAT;
+    }
+    if (kept && given && strcmp(given, s->edge_id.s) != 0) {
+        snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                 "%.300s belongs to edge '%s', not to '%.80s'; give each edge a folder of its own",
+                 config_text(s->options, "data"), s->edge_id.s, given);
+        return ERR_FORMAT;
+    }
+    if (!kept && file_write(path, id_slice(&s->edge_id)) != ERR_OK)
+        return say(ret_error, ERR_IO, "cannot write", path);
+    return ERR_OK;
+}
+
+static enum err load_key(struct settings *s, char *ret_error)
+{
+    char path[PATH_BYTES_MAX];
+    char hex[2 * KEY_BYTES + 1];
+    CLEANUP(mem_free_ptr) char *kept = NULL;
+    uint8_t seed[KEY_BYTES];
+    size_t len;
+    in_folder(s, "edge.key", path);
+    enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &kept, &len);
+    if (err == ERR_OK) {
+        err = hex_decode(trimmed(kept, len), seed, KEY_BYTES);
+        if (err != ERR_OK)
+            return say(ret_error, err, "not a key of 64 hexadecimal digits:", path);
+    } else if (err == ERR_UNKNOWN) {
+        crypto_random(seed, KEY_BYTES);
+        hex_encode(slice_of(seed, KEY_BYTES), hex);
+        if (file_write(path, slice_str(hex)) != ERR_OK)
+            return say(ret_error, ERR_IO, "cannot write", path);
+    } else {
+        return say(ret_error, err, "cannot read", path);
+    }
+    signkey_from_seed(seed, &s->key);
+    crypto_wipe(seed, sizeof(seed));
+    crypto_wipe(hex, sizeof(hex));
+    return ERR_OK;
+}
+
+static enum err load_secret(struct settings *s, char *ret_error)
+{
+    const char *path = config_text(s->options, "zone-secret-file");
+    const char *given = config_text(s->options, "zone-secret");
+    CLEANUP(mem_free_ptr) char *text = NULL;
+    size_t len;
+    if (!path && !given) {
+        snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                 "no zone secret; give --zone-secret-file with the file that auth_edge made");
+        return ERR_FORMAT;
+    }
+    struct slice hex = slice_str(given);
+    if (path) {
+        enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &text, &len);
+        if (err == ERR_UNKNOWN) {
+            snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                     "there is no zone secret at %.300s; start auth_edge first", path);
+            return ERR_IO;
+        }
+        if (err != ERR_OK)
+            return say(ret_error, err, "cannot read", path);
+        hex = trimmed(text, len);
+    }
+    if (hex_decode(hex, s->zone_secret, KEY_BYTES) == ERR_OK)
+        return ERR_OK;
+    snprintf(ret_error, SETTINGS_ERROR_BYTES, "the zone secret is not 64 hexadecimal digits");
+    return ERR_FORMAT;
+}
+
+static enum err load_password(struct settings *s, char *ret_error)
+{
+    const char *path = config_text(s->options, "mqtt-password-file");
+    char *text;
+    size_t len;
+    if (!path)
+        return ERR_OK;
+    enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &text, &len);
+    if (err != ERR_OK)
+        return say(ret_error, err, "cannot read", path);
+    text[trimmed(text, len).len] = '\0';
+    s->password = text;
+    return ERR_OK;
+}
+
+static enum err load_options(int argc, char **argv, struct settings *s, char *ret_error)
+{
+    s->options = mem_alloc(sizeof(table));
+    memcpy(s->options, table, sizeof(table));
+    CLEANUP(mem_free_ptr) const char **positional = mem_array((size_t)argc + 1, sizeof(char *));
+    int positional_n = 0;
+    enum err err =
+        config_load(s->options, argc - 1, argv + 1, positional, &positional_n, ret_error);
+    if (err == ERR_OK && config_flag(s->options, "help")) {
+        printf("edge: stores and serves verified video over MQTT\n\nusage: edge [options]\n");
+        config_print_help(s->options);
+        return ERR_CLOSED;
+    }
+    if (err == ERR_OK && positional_n > 0) {
+        snprintf(ret_error, SETTINGS_ERROR_BYTES, "'%.80s' is no option; --help lists them",
+                 positional[0]);
+        return ERR_FORMAT;
+    }
+    return err;
+}
+
+enum err settings_load(int argc, char **argv, struct settings *ret,
+                       char ret_error[static SETTINGS_ERROR_BYTES])
+{
+    *ret = (struct settings){0};
+    enum err err = load_options(argc, argv, ret, ret_error);
+    if (err != ERR_OK)
+        return err;
+    const char *folder = config_text(ret->options, "data");
+    if (strlen(folder) > PATH_BYTES_MAX - 32) {
+        snprintf(ret_error, SETTINGS_ERROR_BYTES, "--data is too long");
+        return ERR_FORMAT;
+    }
+    err = load_secret(ret, ret_error);
+    if (err == ERR_OK && file_make_dir(folder) != ERR_OK)
+        err = say(ret_error, ERR_IO, "cannot make the data folder", folder);
+    if (err == ERR_OK)
+        err = load_id(ret, ret_error);
+    if (err == ERR_OK)
+        err = load_key(ret, ret_error);
+    if (err == ERR_OK)
+        err = load_password(ret, ret_error);
+    in_folder(ret, "edge_cluster.db", ret->db_path);
+    return err;
+}
+
+void settings_release(struct settings *s)
+{
+    if (s->options)
+        config_release(s->options);
+    free(s->options);
+    if (s->password)
+        crypto_wipe(s->password, strlen(s->password));
+    free(s->password);
+    crypto_wipe(s, sizeof(*s));
+}

@@ -1,0 +1,31 @@
+#ifndef EDGE_SETTINGS_H
+#define EDGE_SETTINGS_H
+/* The edge's options and the small files of its data folder: id, key, zone secret. */
+#include "base/config.h"
+#include "base/id.h"
+#include "trust/crypto.h"
+
+enum { SETTINGS_ERROR_BYTES = 512, PATH_BYTES_MAX = 1024 };
+
+struct settings {
+    struct option *options; /* the table, filled; owned */
+    struct id edge_id;
+    struct signkey key;
+    uint8_t zone_secret[KEY_BYTES];
+    char db_path[PATH_BYTES_MAX];
+    char *password; /* of the broker; NULL: none; owned */
+};
+
+/*
+ * settings_load: options from argv, environment and .env; the data folder is
+ * made if need be, and an id and key in it at the first start.
+ * ret_error  what is wrong and what to do.
+ * ERR_FORMAT: an option. ERR_IO: a file. ERR_CLOSED: --help was asked for and printed.
+ */
+enum err settings_load(int argc, char **argv, struct settings *ret,
+                       char ret_error[static SETTINGS_ERROR_BYTES]);
+
+/* settings_release: wipe and free. */
+void settings_release(struct settings *s);
+
+#endif

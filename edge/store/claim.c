@@ -1,0 +1,136 @@
+/*
+ * Claims (docs/PROTOCOL.md §4.2, §4.4).
+ *
+ * I1  an upload that is not finished is known at this edge alone: what its streamer signed is in
+ *     upload, not in claim, so nothing that the other edges list is displaced by an attempt.
+ * I2  a whole copy is dropped only when its own streamer's newer statement, which the catalogue
+ *     holds, names another stream.
+ * I3  an id that is taken at this edge, by whatever has a row in video, is taken for every other
+ *     streamer.
+ */
+#include "edge/store/claim.h"
+
+#include "edge/store/copy.h"
+#include "edge/store/row.h"
+
+/* What stands under a video id. */
+struct taken {
+    bool any, complete, unlisted;
+    struct id streamer_id;
+};
+
+static struct taken taken_by(struct conn *c, const struct id *video_id)
+{
+    struct taken taken = {0};
+    struct query *q = query_of(c, Q_VIDEO_STATE);
+    bind_id(q, 1, video_id);
+    if (query_row(q)) {
+        taken.any = true;
+        col_id(q, 0, &taken.streamer_id);
+        taken.complete = slice_eq_str(col_slice(q, 1), "complete");
+        taken.unlisted = slice_eq_str(col_slice(q, 1), "unlisted");
+    }
+    query_end(q);
+    return taken;
+}
+
+static void upload_put(struct conn *c, const struct copy *copy, const struct storage_row *row)
+{
+    struct query *q = query_of(c, Q_UPLOAD_PUT);
+    bind_int(q, 1, copy->n);
+    bind_int(q, 2, row->video.revision_us);
+    bind_text(q, 3, row->thumbnail);
+    bind_blob(q, 4, row->statement);
+    bind_blob(q, 5, row->credential);
+    query_run(q);
+    q = query_of(c, Q_COPY_STATE);
+    bind_int(q, 1, copy->n);
+    bind_str(q, 2, "uploading");
+    query_run(q);
+}
+
+static enum err begin_upload(struct conn *c, const struct storage_row *row,
+                             const struct taken *taken, struct storage_done *done)
+{
+    const struct id *video_id = &row->video.video_id;
+    bool same_claim;
+    int order = row_claim_order(c, row, &same_claim);
+    struct copy copy = copy_of_streamer(c, video_id, &row->video.streamer_id);
+    bool same_copy = copy.n && hash_eq(&copy.stream, &row->stream);
+    if (row->only_resume && !same_copy)
+        return ERR_CONFLICT;
+    if (!same_claim && (taken->complete || order < 0))
+        return ERR_CONFLICT; /* a finished one, or older than what the other edges know */
+    if (copy.n && !same_copy) {
+        if (copy.state == COPY_WHOLE && !same_claim)
+            return ERR_CONFLICT; /* I2 */
+        copy_drop(c, &copy);
+        copy.n = 0;
+    }
+    if (!copy.n) {
+        row_streamer(c, row);
+        copy = copy_new(c, video_id, &row->video.streamer_id, &row->stream, COPY_UPLOADING);
+    }
+    if (copy.state != COPY_WHOLE) {
+        upload_put(c, &copy, row);
+        row_list(c, video_id, NULL);
+    }
+    done->u.position = copy_position(c, &copy, &done->arena);
+    return ERR_OK;
+}
+
+static enum err begin_live(struct conn *c, const struct storage_row *row, const struct taken *taken,
+                           struct storage_done *done)
+{
+    const struct id *video_id = &row->video.video_id;
+    bool same_claim;
+    int order = row_claim_order(c, row, &same_claim);
+    struct copy copy = copy_of_streamer(c, video_id, &row->video.streamer_id);
+    if (taken->complete || (copy.n && copy.state == COPY_WHOLE))
+        return ERR_CONFLICT;
+    if (!same_claim && (order < 0 || row->only_resume))
+        return ERR_CONFLICT;
+    if (copy.n)
+        copy_drop(c, &copy);
+    row_merge_video(c, row);
+    if (row->has_holding)
+        row_merge_holding(c, row);
+    row_list(c, video_id, NULL);
+    done->u.position = (struct storage_position){.next = 1};
+    return ERR_OK;
+}
+
+enum err claim_begin(struct conn *c, const struct storage_row *row, struct storage_done *done)
+{
+    struct taken taken = taken_by(c, &row->video.video_id);
+    if (taken.any && !id_eq(&taken.streamer_id, &row->video.streamer_id))
+        return ERR_CONFLICT; /* I3 */
+    return row->video.live ? begin_live(c, row, &taken, done) : begin_upload(c, row, &taken, done);
+}
+
+enum err claim_copy_begin(struct conn *c, const struct storage_op *op, struct storage_done *done)
+{
+    const struct id *video_id = &op->u.copy_begin.video_id;
+    const struct hash *wanted = &op->u.copy_begin.stream;
+    struct taken taken = taken_by(c, video_id);
+    if (!taken.complete)
+        return ERR_UNKNOWN;
+    struct hash stream = {0};
+    struct query *q = query_of(c, Q_CLAIM_LOAD);
+    bind_id(q, 1, video_id);
+    bind_id(q, 2, &taken.streamer_id);
+    if (query_row(q))
+        col_hash(q, 0, &stream);
+    query_end(q);
+    if (!hash_eq(&stream, wanted))
+        return ERR_CONFLICT;
+    struct copy copy = copy_of_streamer(c, video_id, &taken.streamer_id);
+    if (copy.n && !hash_eq(&copy.stream, wanted)) {
+        copy_drop(c, &copy); /* I2 */
+        copy.n = 0;
+    }
+    if (!copy.n)
+        copy = copy_new(c, video_id, &taken.streamer_id, wanted, COPY_FETCHING);
+    done->u.position = copy_position(c, &copy, &done->arena);
+    return ERR_OK;
+}

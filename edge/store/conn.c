@@ -1,0 +1,209 @@
+/*
+ * The statements, and how a connection is set up.
+ *
+ * I1  the writer connection alone changes the file; the reader's cannot (query_only).
+ * I2  a video is listed exactly when its state is in LISTED.
+ */
+#include "edge/store/conn.h"
+
+#include "edge/store/migrate.h"
+
+#include <stdio.h>
+
+/* As in the index video_newest, word for word, or SQLite does not use it. */
+#define LISTED "('complete', 'live')"
+
+/* An ISO 8601 text as microseconds; also CURRENT_TIMESTAMP's form, which has no fraction. */
+#define US_OF(column) \
+    "unixepoch(" column ") * 1000000 + CAST(substr(" column ", 21, 6) AS INTEGER)"
+
+#define COPY_COLUMNS \
+    "n, streamer_id, stream, state, chunk_prefix, next, next_part, init_number, bytes," \
+    " duration_us, prev, current, root, receipt"
+
+/* What list_row() in read_list.c takes, in its order. */
+#define ROW_COLUMNS \
+    "v.id, v.title, v.description, v.category, v.live, v.edges, v.thumbnail, v.streamer_id, " US_OF( \
+        "v.created_at")
+
+static const char *const sql[Q_N] = {
+    [Q_COMMIT] = "COMMIT",
+    [Q_ROLLBACK] = "ROLLBACK",
+
+    [Q_BEGIN_WRITE] = "BEGIN IMMEDIATE",
+    [Q_SAVEPOINT] = "SAVEPOINT operation",
+    [Q_ROLLBACK_TO] = "ROLLBACK TO operation",
+    [Q_RELEASE] = "RELEASE operation",
+
+    [Q_STREAMER_PUT] = "INSERT INTO streamer (id, name, created_at) VALUES (?1, ?2, ?3)"
+                       " ON CONFLICT (id) DO UPDATE SET name = excluded.name"
+                       " WHERE excluded.name NOT IN ('', name)",
+    [Q_VIDEO_STATE] = "SELECT streamer_id, state, state IN " LISTED " FROM video WHERE id = ?1",
+    [Q_VIDEO_PUT] =
+        "INSERT INTO video (id, title, description, category, live, edges, thumbnail, streamer_id,"
+        " created_at, state, media_type, codecs, chunks, bytes, duration_ms)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+        " (SELECT duration_us / 1000 FROM copy"
+        "  WHERE video_id = ?1 AND streamer_id = ?8 AND stream = ?15 AND state = 'whole'))"
+        " ON CONFLICT (id) DO UPDATE SET title = excluded.title,"
+        " description = excluded.description, category = excluded.category, live = excluded.live,"
+        " edges = excluded.edges, thumbnail = excluded.thumbnail,"
+        " streamer_id = excluded.streamer_id, created_at = excluded.created_at,"
+        " state = excluded.state, media_type = excluded.media_type, codecs = excluded.codecs,"
+        " chunks = excluded.chunks, bytes = excluded.bytes, duration_ms = excluded.duration_ms",
+    [Q_VIDEO_DROP] = "DELETE FROM video WHERE id = ?1",
+
+    [Q_CLAIM_VERSION] = "SELECT revision_us, statement_hash, stream, length(manifest) FROM claim"
+                        " WHERE video_id = ?1 AND streamer_id = ?2",
+    [Q_CLAIM_PUT] =
+        "INSERT OR REPLACE INTO claim (video_id, streamer_id, created_us, revision_us, stream,"
+        " statement_hash, thumbnail, statement, credential, manifest)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [Q_CLAIM_FILL] = "UPDATE claim SET manifest = ?3 WHERE video_id = ?1 AND streamer_id = ?2",
+    [Q_CLAIM_LOAD] = "SELECT stream, thumbnail, statement, manifest FROM claim"
+                     " WHERE video_id = ?1 AND streamer_id = ?2",
+    [Q_CLAIMS_OF_VIDEO] =
+        "SELECT c.streamer_id, c.created_us,"
+        " EXISTS (SELECT 1 FROM holding h WHERE h.video_id = c.video_id"
+        "  AND h.streamer_id = c.streamer_id AND h.kind = 'presence' AND h.state = 1"
+        "  AND h.stream = c.stream),"
+        " length(c.manifest) > 0 AND"
+        " EXISTS (SELECT 1 FROM holding h WHERE h.video_id = c.video_id"
+        "  AND h.streamer_id = c.streamer_id AND h.kind = 'custody' AND h.state = 1"
+        "  AND h.stream = c.stream)"
+        " FROM claim c WHERE c.video_id = ?1",
+    [Q_HOLDING_VERSION] =
+        "SELECT hlc, object FROM holding"
+        " WHERE video_id = ?1 AND streamer_id = ?2 AND edge_id = ?3 AND kind = ?4",
+    [Q_HOLDING_PUT] = "INSERT OR REPLACE INTO holding (video_id, streamer_id, edge_id, kind, state,"
+                      " hlc, stream, object, edge_credential)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [Q_HOLDING_EDGES] = "SELECT edge_id FROM holding WHERE video_id = ?1 AND streamer_id = ?2"
+                        " AND kind = ?3 AND state = 1 AND stream = ?4 ORDER BY edge_id",
+
+    [Q_COPY_OF_STREAMER] =
+        "SELECT " COPY_COLUMNS " FROM copy WHERE video_id = ?1 AND streamer_id = ?2",
+    [Q_COPY_OF_STREAM] = "SELECT " COPY_COLUMNS " FROM copy WHERE video_id = ?1 AND stream = ?2",
+    [Q_COPY_LEFT] = "SELECT k.state, k.streamer_id, k.stream, u.thumbnail, u.statement FROM copy k"
+                    " LEFT JOIN upload u ON u.copy = k.n WHERE k.video_id = ?1"
+                    " ORDER BY k.state <> 'whole', k.n LIMIT 1",
+    [Q_COPY_NEW] =
+        "INSERT INTO copy (video_id, streamer_id, state, chunk_prefix, next, next_part,"
+        " init_number, bytes, duration_us, stream, prev, current)"
+        " VALUES (?1, ?2, ?3, CASE WHEN EXISTS (SELECT 1 FROM copy WHERE chunk_prefix = ?1)"
+        " THEN ?1 || '.' || ?2 ELSE ?1 END, 1, 0, 0, 0, 0, ?4, zeroblob(32), zeroblob(32))",
+    [Q_COPY_MOVE] = "UPDATE copy SET next = ?2, next_part = ?3, init_number = ?4, bytes = ?5,"
+                    " duration_us = ?6, prev = ?7, current = ?8 WHERE n = ?1",
+    [Q_COPY_STATE] = "UPDATE copy SET state = ?2 WHERE n = ?1",
+    [Q_COPY_FINISH] = "UPDATE copy SET state = 'whole', root = ?2, receipt = ?3 WHERE n = ?1",
+    [Q_COPY_DROP] = "DELETE FROM copy WHERE n = ?1",
+    [Q_FETCHES_OF_VIDEO] = "SELECT n FROM copy WHERE video_id = ?1 AND state = 'fetching' LIMIT 1",
+    [Q_UPLOAD_PUT] = "INSERT OR REPLACE INTO upload (copy, revision_us, thumbnail, statement,"
+                     " credential) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [Q_UPLOAD_LOAD] = "SELECT revision_us FROM upload WHERE copy = ?1",
+    [Q_UPLOAD_DROP] = "DELETE FROM upload WHERE copy = ?1",
+    [Q_CHUNK_NEW] = "INSERT INTO chunk (id, video_id, chunk_nb, part, parts, kind, keyframe, bytes,"
+                    " duration_ms, captured_at, copy)"
+                    " VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [Q_CHUNK_GROW] = "UPDATE chunk SET part = ?2 WHERE id = ?1",
+    [Q_CHUNK_SUMS] = "SELECT count(*), coalesce(sum(bytes), 0) FROM chunk WHERE video_id = ?1"
+                     " AND copy = ?2 AND part = parts",
+    [Q_CHUNKS_DROP] = "DELETE FROM chunk WHERE video_id = ?1 AND copy = ?2",
+    [Q_PROOF_NEW] = "INSERT INTO chunk_proof (copy, chunk_nb, hash, statement, signature)"
+                    " VALUES (?1, ?2, ?3, ?4, ?5)",
+    [Q_PROOF_HASHES] = "SELECT hash FROM chunk_proof WHERE copy = ?1 ORDER BY chunk_nb",
+    [Q_PART_NEW] = "INSERT INTO part (copy, chunk_nb, part_nb, packet) VALUES (?1, ?2, ?3, ?4)",
+    [Q_META_PUT] = "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+
+    [Q_BEGIN_READ] = "BEGIN",
+    /* An upload that is not finished has no claim of its own yet: upload tells. */
+    [Q_VIDEO_GET] =
+        "SELECT " ROW_COLUMNS ", v.state, v.media_type, v.codecs, v.chunks, v.bytes, s.name,"
+        " iif(v.state = 'uploading', u.statement, c.statement),"
+        " iif(v.state = 'uploading', u.credential, c.credential),"
+        " iif(v.state = 'uploading', NULL, c.manifest),"
+        " iif(v.state = 'uploading', k.stream, c.stream),"
+        " coalesce(k.state = 'whole' AND k.stream = c.stream, 0)"
+        " FROM video v JOIN streamer s ON s.id = v.streamer_id"
+        " LEFT JOIN claim c ON c.video_id = v.id AND c.streamer_id = v.streamer_id"
+        " LEFT JOIN copy k ON k.video_id = v.id AND k.streamer_id = v.streamer_id"
+        " LEFT JOIN upload u ON u.copy = k.n WHERE v.id = ?1",
+    [Q_COPY_READABLE] =
+        "SELECT k.n, k.state = 'whole', k.next FROM video v"
+        " JOIN copy k ON k.video_id = v.id AND k.streamer_id = v.streamer_id"
+        " LEFT JOIN claim c ON c.video_id = v.id AND c.streamer_id = v.streamer_id"
+        " WHERE v.id = ?1 AND (v.state = 'uploading' OR k.stream = c.stream)",
+    [Q_PARTS] = "SELECT chunk_nb, part_nb, packet FROM part"
+                " WHERE copy = ?1 AND (chunk_nb, part_nb) >= (?2, ?3) ORDER BY chunk_nb, part_nb",
+    [Q_LIST_START] = "SELECT created_at FROM video WHERE id = ?1",
+    [Q_LIST] = "SELECT " ROW_COLUMNS " FROM video v WHERE v.state IN " LISTED
+               " AND v.created_at <= ?1 AND NOT (v.created_at = ?1 AND v.id <= ?2)"
+               " AND (?3 IS NULL OR v.category = ?3) AND (?4 IS NULL OR v.live = ?4)"
+               " AND (?5 IS NULL OR instr(lower(v.title), lower(?5)) > 0)"
+               " ORDER BY v.created_at DESC, v.id",
+    [Q_DB_PAGE] = "SELECT " ROW_COLUMNS ", c.statement, c.credential, c.manifest FROM video v"
+                  " JOIN claim c ON c.video_id = v.id AND c.streamer_id = v.streamer_id"
+                  " WHERE v.id > ?1 AND v.state IN " LISTED " ORDER BY v.id",
+    [Q_ROW_HOLDINGS] =
+        "SELECT kind, object, edge_credential FROM holding"
+        " WHERE video_id = ?1 AND streamer_id = ?2 ORDER BY state DESC, hlc DESC, edge_id",
+    [Q_STREAMER_GET] = "SELECT name, " US_OF("created_at") " FROM streamer WHERE id = ?1",
+    [Q_META_GET] = "SELECT value FROM meta WHERE key = ?1",
+    [Q_LAST_HLC] = "SELECT coalesce(max(hlc), 0) FROM holding WHERE edge_id = ?1",
+    [Q_STALE_PRESENCES] =
+        "SELECT object FROM holding"
+        " WHERE edge_id = ?1 AND kind = 'presence' AND state = 1 ORDER BY video_id, streamer_id",
+};
+
+static void pragma(struct conn *c, const char *name, long value)
+{
+    char text[96];
+    snprintf(text, sizeof(text), "PRAGMA %s = %ld", name, value);
+    /* Some answer with the value that is now in force. */
+    db_int(&c->db, text);
+}
+
+static void set_up(struct conn *c, int cache_kib)
+{
+    pragma(c, "cache_size", -cache_kib);
+    db_exec(&c->db, "PRAGMA temp_store = MEMORY");
+    db_exec(&c->db, "PRAGMA foreign_keys = ON");
+}
+
+void conn_open_writer(struct conn *c, const char *path, uint32_t pages_max)
+{
+    *c = (struct conn){0};
+    db_open(&c->db, path);
+    migrate_check(&c->db);
+    pragma(c, "page_size", DB_PAGE_BYTES);
+    if (pages_max)
+        pragma(c, "max_page_count", (long)pages_max);
+    db_exec(&c->db, "PRAGMA journal_mode = WAL");
+    db_exec(&c->db, "PRAGMA synchronous = FULL");
+    db_exec(&c->db, "PRAGMA secure_delete = FAST");
+    pragma(c, "journal_size_limit", WAL_BYTES_KEPT);
+    set_up(c, WRITER_CACHE_KIB);
+    migrate(&c->db);
+    db_prepare(&c->db, sql, Q_N, 0, Q_WRITER_END);
+    c->videos = (uint64_t)db_int(&c->db, "SELECT count(*) FROM video WHERE state IN " LISTED);
+}
+
+void conn_open_reader(struct conn *c, const char *path, struct budget *budget)
+{
+    *c = (struct conn){.budget = budget};
+    db_open(&c->db, path);
+    set_up(c, READER_CACHE_KIB);
+    db_exec(&c->db, "PRAGMA query_only = ON");
+    db_prepare(&c->db, sql, Q_N, 0, Q_SHARED_END);
+    db_prepare(&c->db, sql, Q_N, Q_BEGIN_READ, Q_N);
+}
+
+void conn_close(struct conn *c)
+{
+    db_close(&c->db);
+}
+
+void conn_run(struct conn *c, enum query_number number)
+{
+    query_run(query_of(c, number));
+}

@@ -1,0 +1,142 @@
+/*
+ * Group commit.
+ *
+ *   BEGIN ── for each operation: SAVEPOINT ── apply ──┬─ ok ───────────── RELEASE ──┬── COMMIT
+ *                                                     └─ error ─ ROLLBACK TO ──────┘
+ *
+ * I1  a completion says ERR_OK only after the COMMIT (synchronous=FULL) that holds its operation.
+ * I2  an operation that fails leaves nothing behind, and does not touch the others, unless the
+ *     database itself fails: then the whole group fails with it, and nothing of it is kept.
+ * I3  part_put.more is set exactly if a later part of the same stream succeeds in the same group.
+ */
+#include "edge/store/group.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "edge/store/write.h"
+
+#include <stdio.h>
+
+static size_t part_bytes(const struct storage_op *op)
+{
+    return op->kind == STORAGE_PART_PUT ? op->u.part_put.packet->payload.len : 0;
+}
+
+bool group_has_room(const struct group *g)
+{
+    return g->n < GROUP_OPS_MAX && g->bytes < STORE_GROUP_BYTES_MAX;
+}
+
+void group_add(struct group *g, struct storage_op *op)
+{
+    CHECK(group_has_room(g));
+    g->bytes += part_bytes(op);
+    g->ops[g->n++] = op;
+}
+
+struct storage_done *done_new(const struct storage_op *op)
+{
+    struct storage_done *done = mem_alloc(sizeof(*done));
+    done->kind = op->kind;
+    done->token = op->token;
+    return done;
+}
+
+/* I2: what remains of the operation is taken back; false: so was the whole transaction. */
+static bool take_back(struct conn *c, uint64_t videos)
+{
+    if (c->db.err == ERR_IO || c->db.err == ERR_FORMAT || !db_in_transaction(&c->db))
+        return false;
+    db_clear(&c->db);
+    conn_run(c, Q_ROLLBACK_TO);
+    conn_run(c, Q_RELEASE);
+    c->videos = videos;
+    return c->db.err == ERR_OK;
+}
+
+static bool apply(struct group *g, struct conn *c, size_t i)
+{
+    struct storage_done *done = g->dones[i];
+    uint64_t videos = c->videos;
+    conn_run(c, Q_SAVEPOINT);
+    done->err = c->db.err ? c->db.err : write_apply(c, g->ops[i], done);
+    if (c->db.err)
+        done->err = c->db.err;
+    if (done->err != ERR_OK)
+        return take_back(c, videos);
+    conn_run(c, Q_RELEASE);
+    return c->db.err == ERR_OK;
+}
+
+/* Returns what the database failed at. */
+static enum err transact(struct group *g, struct conn *c, char ret_error[static DB_ERROR_BYTES])
+{
+    uint64_t videos = c->videos;
+    bool going = true;
+    enum err full = ERR_OK;
+    conn_run(c, Q_BEGIN_WRITE);
+    for (size_t i = 0; i < g->n && going; i++) {
+        going = c->db.err == ERR_OK && apply(g, c, i);
+        if (g->dones[i]->err == ERR_STORAGE_FULL)
+            full = ERR_STORAGE_FULL;
+    }
+    if (going)
+        conn_run(c, Q_COMMIT);
+    if (full || c->db.err)
+        memcpy(ret_error, c->db.error, DB_ERROR_BYTES);
+    enum err err = db_clear(&c->db);
+    if (err == ERR_OK)
+        return full;
+    c->videos = videos;
+    if (db_in_transaction(&c->db))
+        conn_run(c, Q_ROLLBACK);
+    db_clear(&c->db);
+    for (size_t i = 0; i < g->n; i++) /* I2 */
+        g->dones[i]->err = err;
+    return err;
+}
+
+static bool is_later_part(const struct storage_done *a, const struct storage_done *b)
+{
+    return b->kind == STORAGE_PART_PUT && b->err == ERR_OK &&
+           hash_eq(&a->u.part_put.stream, &b->u.part_put.stream);
+}
+
+/* I3 */
+static void mark_more(struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct storage_done *done = g->dones[i];
+        if (done->kind != STORAGE_PART_PUT || done->err != ERR_OK)
+            continue;
+        for (size_t j = i + 1; j < g->n && !done->u.part_put.more; j++)
+            done->u.part_put.more = is_later_part(done, g->dones[j]);
+    }
+}
+
+/* What a part's completion says on failure too. */
+static void name_part(struct storage_done *done, const struct storage_op *op)
+{
+    if (op->kind != STORAGE_PART_PUT)
+        return;
+    done->u.part_put.stream = op->u.part_put.stream;
+    done->u.part_put.chunk = op->u.part_put.chunk.number;
+    done->u.part_put.index = op->u.part_put.index;
+    done->u.part_put.parts_n = op->u.part_put.chunk.parts_n;
+    done->u.part_put.packet_bytes = (uint32_t)op->u.part_put.packet->payload.len;
+}
+
+enum err group_commit(struct group *g, struct conn *c, char ret_error[static DB_ERROR_BYTES])
+{
+    for (size_t i = 0; i < g->n; i++) {
+        g->dones[i] = done_new(g->ops[i]);
+        name_part(g->dones[i], g->ops[i]);
+    }
+    enum err err = transact(g, c, ret_error);
+    mark_more(g);
+    for (size_t i = 0; i < g->n; i++) {
+        g->dones[i]->videos = c->videos;
+        storage_op_free(g->ops[i]);
+    }
+    return err;
+}

@@ -1,0 +1,184 @@
+/*
+ * Pages of the catalogue: of what is listed, in the order of an index, until
+ * the page is as large as a message can be.
+ *
+ * I1  a page holds at least one row, if there is one, and no more than one row beyond
+ *     CATALOGUE_PAGE_BYTES_MAX.
+ */
+#include "edge/store/read.h"
+
+enum {
+    ROW_FRAME_BYTES = 192,      /* JSON around one row's values */
+    PAGE_ROWS_START = 16,
+    /* Of one row's holdings: the rest of a row that is as large as it can be still fits the page. */
+    HOLDINGS_BYTES_MAX = 16 * 1024,
+};
+
+/* Rows in the arena, growing by doubling. */
+struct rows {
+    struct arena *arena;
+    struct catalogue_row *at;
+    size_t n, cap;
+    size_t bytes; /* estimated, as JSON */
+};
+
+static struct catalogue_row *rows_add(struct rows *r)
+{
+    if (r->n == r->cap) {
+        size_t cap = r->cap ? 2 * r->cap : PAGE_ROWS_START;
+        struct catalogue_row *at = arena_alloc(r->arena, cap * sizeof(*at));
+        if (r->n)
+            memcpy(at, r->at, r->n * sizeof(*at));
+        r->at = at;
+        r->cap = cap;
+    }
+    return &r->at[r->n++];
+}
+
+static size_t holding_bytes(const struct holding_row *h)
+{
+    return b64_text_len(h->object.len) + b64_text_len(h->edge_credential.len) + 64;
+}
+
+static size_t row_bytes(const struct catalogue_row *r)
+{
+    size_t n = ROW_FRAME_BYTES + strlen(r->video_id.s) + r->title.len + r->description.len +
+               r->category.len + r->edges.len + r->thumbnail.len + strlen(r->streamer_id.s) +
+               b64_text_len(r->statement.len) + b64_text_len(r->credential.len) +
+               b64_text_len(r->manifest.len);
+    for (size_t i = 0; i < r->holdings_n; i++)
+        n += holding_bytes(&r->holdings[i]);
+    return n;
+}
+
+/* Where the page after a video begins; false: that video is not there (any more). */
+static bool list_start(struct conn *c, const struct list_request *m, struct arena *arena,
+                       struct slice *ret_created_at)
+{
+    if (!m->after.len) {
+        *ret_created_at = slice_str("~"); /* after every date */
+        return true;
+    }
+    struct query *q = query_of(c, Q_LIST_START);
+    bind_text(q, 1, m->after);
+    bool found = query_row(q);
+    if (found)
+        *ret_created_at = col_copy(q, 0, arena);
+    query_end(q);
+    return found;
+}
+
+static struct query *list_query(struct conn *c, const struct list_request *m,
+                                struct slice created_at)
+{
+    struct query *q = query_of(c, Q_LIST);
+    bind_text(q, 1, created_at);
+    bind_text(q, 2, m->after);
+    bind_null(q, 3);
+    bind_null(q, 4);
+    bind_null(q, 5);
+    if (m->category.len)
+        bind_text(q, 3, m->category);
+    if (m->has_live)
+        bind_int(q, 4, m->live);
+    if (m->query.len)
+        bind_text(q, 5, m->query);
+    return q;
+}
+
+enum err read_list(struct conn *c, const struct storage_op *op, struct storage_done *done)
+{
+    const struct list_request *m = &op->u.list;
+    struct rows rows = {.arena = &done->arena};
+    struct slice created_at;
+    bool more = false;
+    if (!list_start(c, m, &done->arena, &created_at))
+        return ERR_OK;
+    struct query *q = list_query(c, m, created_at);
+    while (!more && query_row(q)) {
+        more = rows.bytes >= CATALOGUE_PAGE_BYTES_MAX || (m->limit && rows.n == m->limit);
+        if (more)
+            break;
+        struct catalogue_row *row = rows_add(&rows);
+        read_row(q, &done->arena, row);
+        rows.bytes += row_bytes(row);
+    }
+    query_end(q);
+    done->u.list.n = rows.n;
+    done->u.list.rows = rows.at;
+    done->u.list.more = more;
+    return ERR_OK;
+}
+
+static void read_holdings(struct conn *c, struct catalogue_row *row, struct arena *arena)
+{
+    size_t bytes = 0;
+    struct query *q = query_of(c, Q_ROW_HOLDINGS);
+    bind_id(q, 1, &row->video_id);
+    bind_id(q, 2, &row->streamer_id);
+    while (row->holdings_n < ROW_HOLDINGS_MAX && query_row(q)) {
+        struct holding_row h = {
+            .type = slice_eq_str(col_slice(q, 0), "presence") ? OBJECT_PRESENCE : OBJECT_CUSTODY,
+            .object = col_slice(q, 1),
+            .edge_credential = col_slice(q, 2),
+        };
+        bytes += holding_bytes(&h);
+        if (row->holdings_n && bytes > HOLDINGS_BYTES_MAX)
+            break;
+        h.object = arena_copy(arena, h.object);
+        h.edge_credential = arena_copy(arena, h.edge_credential);
+        row->holdings[row->holdings_n++] = h;
+    }
+    query_end(q);
+}
+
+static void read_streamers(struct conn *c, const struct rows *rows, struct storage_done *done)
+{
+    size_t n = 0;
+    struct storage_streamer *s = arena_alloc(&done->arena, rows->n * sizeof(*s));
+    for (size_t i = 0; i < rows->n; i++) {
+        const struct id *id = &rows->at[i].streamer_id;
+        bool known = false;
+        for (size_t j = 0; j < n && !known; j++)
+            known = id_eq(&s[j].id, id);
+        if (known)
+            continue;
+        struct query *q = query_of(c, Q_STREAMER_GET);
+        bind_id(q, 1, id);
+        if (query_row(q)) {
+            s[n].id = *id;
+            s[n].name = col_copy(q, 0, &done->arena);
+            s[n].created_us = col_int(q, 1);
+            n++;
+        }
+        query_end(q);
+    }
+    done->u.db_page.streamers = s;
+    done->u.db_page.streamers_n = n;
+}
+
+enum err read_db_page(struct conn *c, const struct storage_op *op, struct storage_done *done)
+{
+    struct rows rows = {.arena = &done->arena};
+    bool more = false;
+    struct query *q = query_of(c, Q_DB_PAGE);
+    bind_text(q, 1, op->u.db_page.first ? slice_str("") : id_slice(&op->u.db_page.after));
+    while (!more && query_row(q)) {
+        more = rows.bytes >= CATALOGUE_PAGE_BYTES_MAX;
+        if (more)
+            break;
+        struct catalogue_row *row = rows_add(&rows);
+        read_row(q, &done->arena, row);
+        row->statement = col_copy(q, READ_ROW_COLUMNS, &done->arena);
+        row->credential = col_copy(q, READ_ROW_COLUMNS + 1, &done->arena);
+        row->manifest = col_copy(q, READ_ROW_COLUMNS + 2, &done->arena);
+        read_holdings(c, row, &done->arena);
+        rows.bytes += row_bytes(row);
+    }
+    query_end(q);
+    read_streamers(c, &rows, done);
+    done->u.db_page.n = rows.n;
+    done->u.db_page.rows = rows.at;
+    done->u.db_page.more = more;
+    return ERR_OK;
+}

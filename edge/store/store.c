@@ -1,0 +1,336 @@
+/*
+ * The store's threads.
+ *
+ *   store_submit ─┬─ writes ─▶ writer: group commit ─┬─▶ completions
+ *                 └─ reads ──▶ reader ───────────────┘
+ *
+ * I1  every operation that store_submit took has exactly one completion, for which there is room:
+ *     at most STORE_OPS_MAX are submitted and not taken back.
+ * I2  a connection is used by its thread alone once the first operation was submitted; before
+ *     that, the threads wait and the opener may use the reader's.
+ * I3  one process at a time: the lock file beside the database is held while it is open.
+ */
+#include "edge/store/store.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "edge/store/conn.h"
+#include "edge/store/group.h"
+#include "edge/store/read.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+struct store {
+    struct conn writer, reader;
+    struct queue writes, reads, completions;
+    pthread_t writer_thread, reader_thread;
+    bool writer_runs, reader_runs;
+    pthread_mutex_t lock; /* submitted, error */
+    uint64_t submitted;
+    char error[STORE_ERROR_BYTES];
+    atomic_uint_least64_t videos; /* as of the last commit */
+    uint64_t last_hlc;
+    struct id edge_id;
+    char *path;
+    int lock_fd;
+};
+
+static void note_error(struct store *s, const char *sentence)
+{
+    pthread_mutex_lock(&s->lock);
+    snprintf(s->error, sizeof(s->error), "%s", sentence);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void store_error(struct store *s, char ret[static STORE_ERROR_BYTES])
+{
+    pthread_mutex_lock(&s->lock);
+    memcpy(ret, s->error, STORE_ERROR_BYTES);
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* I1 */
+static void post(struct store *s, struct storage_done *done)
+{
+    CHECK(queue_push(&s->completions, done) == ERR_OK);
+}
+
+static void *write_groups(void *arg)
+{
+    struct store *s = arg;
+    struct group *g = mem_alloc(sizeof(*g));
+    char error[DB_ERROR_BYTES];
+    struct storage_op *op = queue_wait(&s->writes, NULL);
+    while (op) {
+        for (g->n = g->bytes = 0; op; op = group_has_room(g) ? queue_take(&s->writes, NULL) : NULL)
+            group_add(g, op);
+        if (group_commit(g, &s->writer, error) != ERR_OK)
+            note_error(s, error);
+        atomic_store(&s->videos, s->writer.videos);
+        for (size_t i = 0; i < g->n; i++)
+            post(s, g->dones[i]);
+        op = queue_wait(&s->writes, NULL);
+    }
+    free(g);
+    return NULL;
+}
+
+static void read_one(struct store *s, const struct storage_op *op)
+{
+    struct conn *c = &s->reader;
+    struct storage_done *done = done_new(op);
+    done->videos = store_videos(s);
+    conn_run(c, Q_BEGIN_READ);
+    enum err err = c->db.err ? c->db.err : read_apply(c, op, done);
+    conn_run(c, Q_COMMIT);
+    done->err = c->db.err ? c->db.err : err;
+    if (c->db.err) {
+        note_error(s, c->db.error);
+        if (op->kind == STORAGE_PARTS_READ && err == ERR_OK)
+            for (size_t i = 0; i < done->u.parts_read.n; i++)
+                msg_unref(done->u.parts_read.parts[i].packet);
+        db_clear(&c->db);
+        if (db_in_transaction(&c->db))
+            conn_run(c, Q_ROLLBACK);
+        db_clear(&c->db);
+    }
+    post(s, done);
+}
+
+static void *read_ops(void *arg)
+{
+    struct store *s = arg;
+    for (struct storage_op *op; (op = queue_wait(&s->reads, NULL));) {
+        read_one(s, op);
+        storage_op_free(op);
+    }
+    return NULL;
+}
+
+/* I3, and the files' modes: SQLite gives its log the mode of the database. */
+static enum err make_files(struct store *s, char ret_error[static STORE_ERROR_BYTES])
+{
+    size_t n = strlen(s->path) + sizeof("-lock");
+    char *lock_path CLEANUP(mem_free_ptr) = mem_alloc(n);
+    snprintf(lock_path, n, "%s-lock", s->path);
+    s->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->lock_fd < 0) {
+        snprintf(ret_error, STORE_ERROR_BYTES,
+                 "cannot create %s: %s; make its folder and let this user write there", lock_path,
+                 strerror(errno));
+        return errno == ENOSPC || errno == EDQUOT ? ERR_STORAGE_FULL : ERR_IO;
+    }
+    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        snprintf(ret_error, STORE_ERROR_BYTES,
+                 "another edge is using %.120s; stop it or name another data folder", s->path);
+        return ERR_IO;
+    }
+    int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        snprintf(ret_error, STORE_ERROR_BYTES, "cannot write %s: %s; let this user write it",
+                 s->path, strerror(errno));
+        return errno == ENOSPC || errno == EDQUOT ? ERR_STORAGE_FULL : ERR_IO;
+    }
+    close(fd);
+    return ERR_OK;
+}
+
+static uint64_t last_hlc(struct store *s)
+{
+    struct query *q = query_of(&s->reader, Q_LAST_HLC);
+    bind_id(q, 1, &s->edge_id);
+    uint64_t hlc = query_row(q) ? col_int(q, 0) : 0;
+    query_end(q);
+    return hlc;
+}
+
+static enum err open_database(struct store *s, const struct store_config *config,
+                              char ret_error[static STORE_ERROR_BYTES])
+{
+    conn_open_writer(&s->writer, s->path, config->pages_max);
+    if (!s->writer.db.err) {
+        conn_open_reader(&s->reader, s->path, config->budget);
+        if (!s->reader.db.err)
+            s->last_hlc = last_hlc(s);
+    }
+    struct db *failed = s->writer.db.err ? &s->writer.db : &s->reader.db;
+    if (!failed->err)
+        return ERR_OK;
+    const char *hint = failed->err == ERR_STORAGE_FULL ? "; make room, or raise the limit" : "";
+    snprintf(ret_error, STORE_ERROR_BYTES, "%.*s%s", (int)(STORE_ERROR_BYTES - 1 - strlen(hint)),
+             failed->error, hint);
+    return failed->err;
+}
+
+/* The signals of the process are its main thread's. */
+static bool start(pthread_t *thread, void *(*run)(void *), struct store *s)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+    bool started = pthread_create(thread, NULL, run, s) == 0;
+    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+    return started;
+}
+
+static enum err start_threads(struct store *s, char ret_error[static STORE_ERROR_BYTES])
+{
+    atomic_store(&s->videos, s->writer.videos);
+    if (queue_init(&s->writes, STORE_OPS_MAX) == ERR_OK &&
+        queue_init(&s->reads, STORE_OPS_MAX) == ERR_OK &&
+        queue_init(&s->completions, STORE_OPS_MAX) == ERR_OK) {
+        s->writer_runs = start(&s->writer_thread, write_groups, s);
+        s->reader_runs = start(&s->reader_thread, read_ops, s);
+    }
+    if (s->writer_runs && s->reader_runs)
+        return ERR_OK;
+    snprintf(ret_error, STORE_ERROR_BYTES, "cannot start the threads of the store: %s",
+             strerror(errno));
+    return ERR_IO;
+}
+
+enum err store_open(const struct store_config *config, struct store **ret,
+                    char ret_error[static STORE_ERROR_BYTES])
+{
+    struct store *s = mem_alloc(sizeof(*s));
+    size_t path_n = strlen(config->path) + 1;
+    s->path = mem_alloc(path_n);
+    memcpy(s->path, config->path, path_n);
+    s->edge_id = config->edge_id;
+    s->lock_fd = -1;
+    CHECK(pthread_mutex_init(&s->lock, NULL) == 0);
+    enum err err = make_files(s, ret_error);
+    if (err == ERR_OK)
+        err = open_database(s, config, ret_error);
+    if (err == ERR_OK)
+        err = start_threads(s, ret_error);
+    if (err != ERR_OK) {
+        store_close(s);
+        return err;
+    }
+    *ret = s;
+    return ERR_OK;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    if (s->writes.items)
+        queue_close(&s->writes);
+    if (s->reads.items)
+        queue_close(&s->reads);
+    if (s->writer_runs)
+        pthread_join(s->writer_thread, NULL);
+    if (s->reader_runs)
+        pthread_join(s->reader_thread, NULL);
+    for (struct storage_done *done; s->completions.items && (done = queue_take(&s->completions, NULL));)
+        storage_done_free(done);
+    queue_release(&s->writes);
+    queue_release(&s->reads);
+    queue_release(&s->completions);
+    conn_close(&s->reader);
+    conn_close(&s->writer);
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
+    pthread_mutex_destroy(&s->lock);
+    free(s->path);
+    free(s);
+}
+
+/* I1: completions are numbered from 0, so the oldest one's number is how many were taken. */
+static uint64_t taken_back(struct store *s)
+{
+    pthread_mutex_lock(&s->completions.lock);
+    uint64_t taken = s->completions.head;
+    pthread_mutex_unlock(&s->completions.lock);
+    return taken;
+}
+
+enum err store_submit(struct store *s, struct storage_op *op)
+{
+    struct queue *to = op->kind < STORAGE_VIDEO_GET ? &s->writes : &s->reads;
+    pthread_mutex_lock(&s->lock);
+    bool room = s->submitted - taken_back(s) < STORE_OPS_MAX;
+    if (room) {
+        s->submitted++;
+        CHECK(queue_push(to, op) == ERR_OK);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return room ? ERR_OK : ERR_LIMIT;
+}
+
+struct queue *store_completions(struct store *s)
+{
+    return &s->completions;
+}
+
+/* What the opener's questions to the reader's connection failed at (I2). */
+static enum err asked(struct store *s)
+{
+    if (s->reader.db.err)
+        note_error(s, s->reader.db.error);
+    return db_clear(&s->reader.db);
+}
+
+enum err store_meta(struct store *s, const char *key, uint8_t **ret, size_t *ret_len)
+{
+    uint8_t *value = NULL;
+    size_t len = 0;
+    struct query *q = query_of(&s->reader, Q_META_GET);
+    bind_str(q, 1, key);
+    if (query_row(q)) {
+        struct slice held = col_slice(q, 0);
+        len = held.len;
+        value = mem_alloc(len + 1);
+        if (len)
+            memcpy(value, held.ptr, len);
+    }
+    query_end(q);
+    enum err err = asked(s);
+    if (err != ERR_OK || !value) {
+        free(value);
+        return err != ERR_OK ? err : ERR_UNKNOWN;
+    }
+    *ret = value;
+    *ret_len = len;
+    return ERR_OK;
+}
+
+uint64_t store_last_hlc(struct store *s)
+{
+    return s->last_hlc;
+}
+
+uint64_t store_videos(struct store *s)
+{
+    return atomic_load(&s->videos);
+}
+
+enum err store_stale_presences(struct store *s,
+                               void (*visit)(void *context, const struct holding *holding),
+                               void *context)
+{
+    struct query *q = query_of(&s->reader, Q_STALE_PRESENCES);
+    bind_id(q, 1, &s->edge_id);
+    while (query_row(q)) {
+        struct slice body;
+        struct signature sig;
+        struct holding holding;
+        if (signed_split(col_slice(q, 0), &body, &sig) != ERR_OK ||
+            holding_decode(body, &holding) != ERR_OK) {
+            db_corrupt(&s->reader.db, "a holding");
+            break;
+        }
+        visit(context, &holding);
+    }
+    query_end(q);
+    return asked(s);
+}
