@@ -1,0 +1,342 @@
+/*
+ * Why: the command line of the zone authority: settings, sub-commands, and who
+ * is connected to whom.
+ */
+#include "auth_edge/folder.h"
+#include "auth_edge/local.h"
+#include "auth_edge/service.h"
+#include "auth_edge/users.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+enum {
+    EXIT_USAGE = 2,
+    CREDENTIAL_S_MAX = 10 * 366 * 24 * 3600,
+    CLIENT_ID_RANDOM_BYTES = 8,
+    SETTING_PATH_BYTES = OPTION_VALUE_BYTES_MAX + 16,
+};
+
+static const uint64_t us_per_s = 1000 * 1000;
+
+static struct option options[] = {
+    {.name = "auth-data",
+     .help = "folder of the zone's keys and users; --data for short",
+     .fallback = "./auth_data"},
+    {.name = "zone-id", .help = "id of the zone (default zone1, or the folder's)"},
+    {.name = "mqtt-broker",
+     .help = "host, host:port, or mqtt:// mqtts:// ws:// wss:// URL",
+     .fallback = "127.0.0.1:1883"},
+    {.name = "mqtt-user", .help = "user at the broker (default: anonymous)"},
+    {.name = "mqtt-ca-file", .help = "certificates that the broker is checked against, PEM"},
+    {.name = "mqtt-cert-file", .help = "our certificate for the broker, PEM"},
+    {.name = "mqtt-key-file", .help = "its key, PEM"},
+    {.name = "topic-prefix", .help = "levels before every topic (default: none)"},
+    {.name = "edge-credential-s",
+     .help = "seconds that an edge's credential is valid",
+     .fallback = "86400",
+     .kind = OPTION_UINT,
+     .min = 1,
+     .max = CREDENTIAL_S_MAX},
+    {.name = "streamer-credential-s",
+     .help = "seconds that a streamer's is valid",
+     .fallback = "604800",
+     .kind = OPTION_UINT,
+     .min = 1,
+     .max = CREDENTIAL_S_MAX},
+    {.name = "allow-token-reply-ids",
+     .help = "answer under ids that are no ids (development)",
+     .kind = OPTION_FLAG},
+    {.name = "password-file", .help = "user add, user passwd: the password is its first line"},
+    {.name = NULL},
+};
+
+/* Never flags: a command line can be read by every user of the machine. */
+static struct option secrets[] = {
+    {.name = "mqtt-password", .help = ""},
+    {.name = "zone-secret", .help = ""},
+    {.name = "auth-password", .help = ""},
+    {.name = NULL},
+};
+
+static int print_help(void)
+{
+    fputs("auth_edge: the authority of an Edge Cluster zone: enrols edges, logs streamers in.\n\n"
+          "  auth_edge [run]           serve until SIGTERM; SIGUSR1 logs the counters\n"
+          "  auth_edge init            make the zone's keys and say what edges need\n"
+          "  auth_edge show            zone id, key epoch, zone key, paths\n"
+          "  auth_edge user add NAME   a new user; the password from --password-file, from\n"
+          "                            AUTH_PASSWORD, or asked for\n"
+          "  auth_edge user passwd NAME\n"
+          "  auth_edge user list\n\n"
+          "Options, also as variables (--zone-id is ZONE_ID) of the environment or of .env:\n",
+          stdout);
+    config_print_help(options);
+    fputs("\nOnly as variables:\n"
+          "  MQTT_PASSWORD            password at the broker\n"
+          "  ZONE_SECRET              64 hexadecimal digits instead of the folder's zone.secret\n"
+          "  AUTH_PASSWORD            user add, user passwd: the password\n",
+          stdout);
+    return EXIT_SUCCESS;
+}
+
+static int complain(const char *text)
+{
+    fprintf(stderr, "auth_edge: %s\n", text);
+    return EXIT_FAILURE;
+}
+
+static int misuse(const char *text)
+{
+    fprintf(stderr, "auth_edge: %s; see auth_edge --help\n", text);
+    return EXIT_USAGE;
+}
+
+/* --- the folder ------------------------------------------------------------------ */
+
+static bool open_folder(bool may_create, struct folder *ret)
+{
+    char error[FOLDER_ERROR_BYTES];
+    struct folder_config config = {
+        .path = config_text(options, "auth-data"),
+        .zone_id = config_text(options, "zone-id"),
+        .zone_secret = config_text(secrets, "zone-secret"),
+        .may_create = may_create,
+        .now_us = clock_utc_us(),
+    };
+    if (folder_open(&config, ret, error) == ERR_OK)
+        return true;
+    complain(error);
+    return false;
+}
+
+static void zone_key_text(const struct folder *folder, char ret[static 2 * KEY_BYTES])
+{
+    b64_encode(slice_of(folder->keys.sign.pk.b, KEY_BYTES), ret);
+}
+
+/* What the operator does with a zone that was just made. */
+static void say_created(const struct folder *folder)
+{
+    char key[2 * KEY_BYTES];
+    zone_key_text(folder, key);
+    printf("zone %s was made in %s\n", folder->zone.zone_id.s, folder->path);
+    if (config_text(secrets, "zone-secret"))
+        printf("give every edge the same ZONE_SECRET\n");
+    else
+        printf("copy %s/zone.secret to every edge, and nowhere else\n", folder->path);
+    printf("tell every streamer and viewer: --zone-key %s\n", key);
+    fflush(stdout);
+}
+
+static int command_init(void)
+{
+    struct folder folder;
+    if (!open_folder(true, &folder))
+        return EXIT_FAILURE;
+    if (folder.created)
+        say_created(&folder);
+    else
+        printf("zone %s is in %s already; nothing was changed\n", folder.zone.zone_id.s,
+               folder.path);
+    folder_close(&folder);
+    return EXIT_SUCCESS;
+}
+
+static int command_show(void)
+{
+    struct folder folder;
+    char key[2 * KEY_BYTES];
+    if (!open_folder(false, &folder))
+        return EXIT_FAILURE;
+    zone_key_text(&folder, key);
+    printf("zone-id      %s\n", folder.zone.zone_id.s);
+    printf("key-epoch    %u\n", folder.zone.key_epoch);
+    printf("zone-key     %s\n", key);
+    printf("data         %s\n", folder.path);
+    if (config_text(secrets, "zone-secret"))
+        printf("zone-secret  from ZONE_SECRET\n");
+    else
+        printf("zone-secret  %s/zone.secret\n", folder.path);
+    printf("database     %s/auth_edge.db\n", folder.path);
+    folder_close(&folder);
+    return EXIT_SUCCESS;
+}
+
+/* --- users ----------------------------------------------------------------------- */
+
+static int command_user(const char *const *args, int n)
+{
+    struct folder folder;
+    struct password_source source = {.file = config_text(options, "password-file"),
+                                     .text = config_text(secrets, "auth-password")};
+    bool list = n == 1 && strcmp(args[0], "list") == 0;
+    bool add = n == 2 && strcmp(args[0], "add") == 0;
+    bool passwd = n == 2 && strcmp(args[0], "passwd") == 0;
+    if (!list && !add && !passwd)
+        return misuse("user takes add NAME, passwd NAME or list");
+    if (!open_folder(add, &folder))
+        return EXIT_FAILURE;
+    if (folder.created)
+        say_created(&folder);
+    int status = list  ? users_list(folder.store)
+                 : add ? users_add(folder.store, args[1], &source, clock_utc_us())
+                       : users_passwd(folder.store, args[1], &source);
+    folder_close(&folder);
+    return status;
+}
+
+/* --- serving --------------------------------------------------------------------- */
+
+/* "auth-<zone>-<random>", cut to an id's length. */
+static void client_id_make(const struct id *zone_id, struct id *ret)
+{
+    uint8_t random[CLIENT_ID_RANDOM_BYTES];
+    char hex[2 * CLIENT_ID_RANDOM_BYTES + 1];
+    crypto_random(random, sizeof(random));
+    hex_encode(slice_of(random, sizeof(random)), hex);
+    int n = snprintf(ret->s, sizeof(ret->s), "auth-%.40s-%s", zone_id->s, hex);
+    CHECK(n > 0 && n <= ID_BYTES_MAX);
+}
+
+static int run_service(const struct folder *folder, struct zone *zone, struct provider *local)
+{
+    struct id client_id;
+    client_id_make(&folder->zone.zone_id, &client_id);
+    struct bus_config broker = {
+        .broker = config_text(options, "mqtt-broker"),
+        .client_id = client_id.s,
+        .user = config_text(options, "mqtt-user"),
+        .password = config_text(secrets, "mqtt-password"),
+        .ca_file = config_text(options, "mqtt-ca-file"),
+        .cert_file = config_text(options, "mqtt-cert-file"),
+        .key_file = config_text(options, "mqtt-key-file"),
+    };
+    struct service_config service = {
+        .zone = zone,
+        .store = folder->store,
+        .passwords = local,
+        .topic_prefix = slice_str(config_text(options, "topic-prefix")),
+        .broker = &broker,
+    };
+    log_line(LOG_INFO, "zone %s, keys in %s, broker %s", folder->zone.zone_id.s, folder->path,
+             broker.broker);
+    enum err err = service_run(&service);
+    if (err == ERR_FORMAT)
+        return misuse("--mqtt-broker is no address of a broker");
+    if (err != ERR_OK)
+        return complain(strerror(errno));
+    return EXIT_SUCCESS;
+}
+
+static int serve_folder(const struct folder *folder)
+{
+    struct zone_config config = {
+        .zone_id = folder->zone.zone_id,
+        .key_epoch = folder->zone.key_epoch,
+        .issued_us = folder->zone.issued_us,
+        .keys = &folder->keys,
+        .edge_credential_us = config_uint(options, "edge-credential-s") * us_per_s,
+        .streamer_credential_us = config_uint(options, "streamer-credential-s") * us_per_s,
+        .allow_token_reply_ids = config_flag(options, "allow-token-reply-ids"),
+        .records = store_records(folder->store),
+    };
+    if (store_answered_until(folder->store, &config.answered_until_us) != ERR_OK)
+        return complain(store_error(folder->store));
+    struct provider *local;
+    if (local_open(folder->store, &local) != ERR_OK)
+        return complain("the login worker cannot be started: no thread or memory left");
+    struct zone *zone = zone_new(&config);
+    int status = run_service(folder, zone, local);
+    local->close(local);
+    zone_free(zone);
+    return status;
+}
+
+static int command_run(void)
+{
+    struct folder folder;
+    const struct rlimit no_core = {0};
+    if (!topic_prefix_ok(slice_str(config_text(options, "topic-prefix"))))
+        return misuse("--topic-prefix takes levels of A-Z a-z 0-9 _ - joined by /");
+    setrlimit(RLIMIT_CORE, &no_core); /* keys are in memory from here on */
+    service_block_signals();
+    if (!open_folder(true, &folder))
+        return EXIT_FAILURE;
+    if (folder.created)
+        say_created(&folder);
+    int status = serve_folder(&folder);
+    folder_close(&folder);
+    return status;
+}
+
+/* --- the command line ------------------------------------------------------------ */
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+/* --data is --auth-data, whose variable AUTH_DATA does not collide with other programs'. */
+static void lengthen_data_flag(int argc, char **argv)
+{
+    static char flag[] = "--auth-data";
+    static char flag_and_path[SETTING_PATH_BYTES];
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--data") == 0)
+            argv[i] = flag;
+        if (strncmp(argv[i], "--data=", 7) == 0) {
+            snprintf(flag_and_path, sizeof(flag_and_path), "--auth-data=%s", argv[i] + 7);
+            argv[i] = flag_and_path;
+        }
+    }
+}
+
+static int command(const char *const *args, int n)
+{
+    if (n == 0 || (n == 1 && strcmp(args[0], "run") == 0))
+        return command_run();
+    if (n == 1 && strcmp(args[0], "init") == 0)
+        return command_init();
+    if (n == 1 && strcmp(args[0], "show") == 0)
+        return command_show();
+    if (strcmp(args[0], "user") == 0)
+        return command_user(args + 1, n - 1);
+    return misuse("there is no such command");
+}
+
+int main(int argc, char **argv)
+{
+    char error[CONFIG_ERROR_BYTES];
+    int n;
+    int none;
+    log_setup("auth_edge", LOG_INFO);
+    umask(077);
+    if (wants_help(argc, argv))
+        return print_help();
+    CLEANUP(mem_free_ptr) const char **args = mem_array((size_t)argc + 1, sizeof(*args));
+    lengthen_data_flag(argc, argv);
+    int status = EXIT_USAGE;
+    if (config_load(options, argc - 1, argv + 1, args, &n, error) != ERR_OK ||
+        config_load(secrets, 0, NULL, args + n, &none, error) != ERR_OK)
+        misuse(error);
+    else if (crypto_init() != ERR_OK)
+        status = complain("the system gives no random numbers");
+    else
+        status = command(args, n);
+    config_release(options);
+    config_release(secrets);
+    return status;
+}

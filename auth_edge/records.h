@@ -1,0 +1,41 @@
+#ifndef AUTH_EDGE_RECORDS_H
+#define AUTH_EDGE_RECORDS_H
+/*
+ * What the authority must have written down before it answers: the port
+ * between zone.c, which decides, and store.c, which keeps. Tests put a table
+ * in memory behind it.
+ *
+ * Invariants
+ *   I1  a serial is given to one credential only, and is on disk before anyone
+ *       learns it.
+ *   I2  an edge id belongs to the first key that a credential was issued to.
+ */
+#include "trust/object.h"
+
+struct issue {
+    struct credential credential; /* as wanted; serial unset; display_name borrowed */
+    uint64_t now_us;
+    uint64_t request_us; /* the time inside the request that is answered */
+    /* A credential that differs from this one in serial and dates alone, and
+     * ends no sooner than this, is given again instead of a new one. */
+    uint64_t reuse_from_us;
+};
+
+struct issued {
+    uint64_t serial;
+    uint64_t not_before_us;
+    uint64_t not_after_us;
+};
+
+struct records {
+    void *ctx;
+    /*
+     * Record a credential, and with it the edge's binding and the request's
+     * time, in one transaction that is on disk when this returns. Nothing was
+     * recorded after ERR_CONFLICT: the edge id is bound to another key (I2);
+     * ERR_STORAGE_FULL; ERR_IO.
+     */
+    enum err (*issue)(void *ctx, const struct issue *issue, struct issued *ret_issued);
+};
+
+#endif
