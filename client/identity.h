@@ -1,0 +1,65 @@
+#ifndef CLIENT_IDENTITY_H
+#define CLIENT_IDENTITY_H
+/*
+ * What edgectl keeps about its user, in $EDGECTL_HOME (~/.config/edge-cluster):
+ *
+ *   key           the signing key's seed, 64 hexadecimal digits, mode 0600
+ *   credential    the streamer's credential, base64 of the signed object
+ *   zone          the pinned zone's parameters, base64 of the signed object
+ *   uploads/ID    an upload that has no receipt yet (upload_state.h)
+ *
+ * The key never leaves this folder.
+ */
+#include "base/id.h"
+#include "trust/object.h"
+
+enum { IDENTITY_PATH_BYTES_MAX = 1024 };
+
+struct identity {
+    char home[IDENTITY_PATH_BYTES_MAX - 128];
+};
+
+/* identity_open: where home is; nothing is made yet. ERR_UNKNOWN: neither
+ * EDGECTL_HOME nor HOME is set. ERR_LIMIT: the path is too long. */
+enum err identity_open(struct identity *ret);
+
+/* identity_path: home/name; name shorter than 128 bytes. */
+void identity_path(const struct identity *identity, const char *name,
+                   char ret[static IDENTITY_PATH_BYTES_MAX]);
+
+/*
+ * identity_key: the signing key.
+ * make  make one if there is none yet.
+ * ERR_UNKNOWN: there is none. ERR_UNAUTHORIZED: others may read it: nothing is
+ * signed with such a key. ERR_FORMAT: it is no key. ERR_IO: errno tells.
+ */
+enum err identity_key(const struct identity *identity, bool make, struct signkey *ret);
+
+/*
+ * identity_read: a signed object kept as base64 ("credential", "zone").
+ * ret  OBJECT_BYTES_MAX bytes' room.
+ * ERR_UNKNOWN: there is none. ERR_FORMAT, ERR_LIMIT: not base64, or too much. ERR_IO.
+ */
+enum err identity_read(const struct identity *identity, const char *name,
+                       uint8_t ret[static OBJECT_BYTES_MAX], size_t *ret_len);
+
+/* identity_write: replace it, mode 0600, making home if need be. ERR_IO: errno tells. */
+enum err identity_write(const struct identity *identity, const char *name, struct slice bytes);
+
+/* A streamer who may sign: the key, and the credential that names it. */
+struct streamer {
+    struct signkey key;
+    uint8_t bytes[OBJECT_BYTES_MAX]; /* the signed credential */
+    size_t len;
+    struct credential credential; /* borrows from bytes: do not copy the struct */
+};
+
+/*
+ * streamer_load: key and credential, checked against the zone and each other, in date.
+ * ERR_UNKNOWN: not logged in. ERR_SIGNATURE, ERR_FORMAT: not this zone's or not
+ * this key's. ERR_UNAUTHORIZED: the key file is open to others. ERR_TIMEOUT: out of date.
+ */
+enum err streamer_load(const struct identity *identity, const struct zone_params *zone,
+                       uint64_t utc_us, struct streamer *ret);
+
+#endif

@@ -1,0 +1,451 @@
+/*
+ * edgectl live: reads media as it comes (or paced, from a file), cuts it into
+ * short fragments, signs and sends each at once.
+ *
+ *   WAITING --granted--> init chunk --> STREAMING --lag, lost connection--> DROPPING
+ *      ^                                    ^                                  |
+ *      +---- init again: edge restarted,    +-------- keyframe, room ----------+
+ *            connection back
+ *
+ *   I1  Numbers have no gaps: what is dropped is dropped before it is cut.
+ *   I2  After a drop the next chunk begins at a keyframe and says "discontinuity".
+ *   I3  Every grant is followed by an init chunk before media: an edge that
+ *       started anew has none to give to its viewers.
+ */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "client/media.h"
+#include "client/progress.h"
+#include "client/publish.h"
+#include "client/say.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum {
+    LIVE_LAG_US = 3 * 1000 * 1000,      /* older than this in the outbox: drop to a keyframe */
+    LIVE_INIT_AGAIN_US = 3 * 1000 * 1000,
+    LIVE_CAPTURE_BACK_US = 10 * 1000 * 1000, /* a fragment is dated back at most so far */
+    LIVE_MARKS_MAX = 256,               /* chunks whose age in the outbox is known */
+};
+
+static struct option options_live[] = {
+    OPTIONS_PUBLISH,
+    {.name = "loop", .help = "a file: begin again at its end", .kind = OPTION_FLAG},
+    {.name = "live-fragment-ms",
+     .help = "length of a fragment, in ms; keyframes begin one anyway",
+     .fallback = "200",
+     .kind = OPTION_UINT,
+     .min = 20,
+     .max = 10000},
+    OPTIONS_COMMON,
+};
+
+/* When what had been published in all, up to a chunk's end, was handed to the bus. */
+struct mark {
+    uint64_t end_bytes;
+    uint64_t at_us;
+};
+
+struct live_stream {
+    struct publication pub;
+    struct media *media;
+    struct chunk_cutter cutter;
+    uint8_t *init;         /* owned: the init segment */
+    size_t init_len;
+    bool granted, ever_granted, init_due, dropping, finished;
+    enum exit_status status;
+    uint64_t asked_us;     /* last init sent */
+    uint64_t uptime_s;     /* of the edge, to see that it started anew */
+    uint64_t last_capture_us;
+    /* how far behind the broker is */
+    uint64_t published_bytes;
+    struct mark marks[LIVE_MARKS_MAX];
+    unsigned marks_head, marks_n;
+    /* for the summary */
+    uint64_t started_us, parts, bytes, dropped, drops;
+    char refusal[256];
+    struct progress progress;
+};
+
+/* ------------------------------------------------------------------ sending */
+
+static bool send_cut(struct live_stream *l, const struct cut_chunk *cut)
+{
+    for (uint32_t i = 0; i < cut->chunk.parts_n; i++) {
+        uint8_t packet[PACKET_BYTES_MAX];
+        size_t len = cut_chunk_part(cut, i, packet);
+        if (session_send(&l->pub.session, l->pub.topic, id_slice(&l->pub.edge_id),
+                         slice_of(packet, len)) != ERR_OK)
+            return false;
+        l->parts++;
+        l->published_bytes += len;
+    }
+    l->bytes += cut->chunk.payload_len;
+    return true;
+}
+
+static void mark(struct live_stream *l, uint64_t now_us)
+{
+    unsigned at = (l->marks_head + l->marks_n) % LIVE_MARKS_MAX;
+    if (l->marks_n == LIVE_MARKS_MAX)
+        return; /* so many chunks wait that it lags in any case */
+    l->marks[at] = (struct mark){l->published_bytes, now_us};
+    l->marks_n++;
+}
+
+/* How long the oldest chunk has been in the outbox. */
+static uint64_t lag_us(struct live_stream *l, uint64_t now_us)
+{
+    uint64_t waiting = bus_counters(l->pub.session.bus, 0).outbox_bytes;
+    uint64_t gone = l->published_bytes > waiting ? l->published_bytes - waiting : 0;
+    while (l->marks_n && l->marks[l->marks_head].end_bytes <= gone) {
+        l->marks_head = (l->marks_head + 1) % LIVE_MARKS_MAX;
+        l->marks_n--;
+    }
+    return l->marks_n ? now_us - l->marks[l->marks_head].at_us : 0;
+}
+
+/* Whether all packets of a chunk of so many bytes fit the outbox now. */
+static bool fits(struct live_stream *l, size_t payload_len)
+{
+    size_t parts = payload_len / PART_PAYLOAD_BYTES_MAX + 1;
+    size_t need = payload_len + parts * (PACKET_BYTES_MAX - PART_PAYLOAD_BYTES_MAX);
+    return bus_outbox_free_bytes(l->pub.session.bus, 0) >= need;
+}
+
+static uint64_t capture_time(struct live_stream *l, uint32_t duration_us)
+{
+    uint64_t back_us = duration_us < LIVE_CAPTURE_BACK_US ? duration_us : LIVE_CAPTURE_BACK_US;
+    uint64_t at_us = clock_utc_us() - back_us;
+    if (at_us <= l->last_capture_us)
+        at_us = l->last_capture_us + 1;
+    l->last_capture_us = at_us;
+    return at_us;
+}
+
+/* STATUS_FAILED when the numbers would get a hole: it fitted before it was cut. */
+static void send_chunk(struct live_stream *l, enum chunk_kind kind, uint16_t flags,
+                       uint32_t duration_us, struct slice payload)
+{
+    struct cut_chunk cut;
+    CHECK(chunk_cut(&l->cutter, kind, flags, capture_time(l, duration_us), duration_us, payload,
+                    &cut) == ERR_OK);
+    if (!send_cut(l, &cut) && !l->dropping) {
+        l->dropping = true; /* the rest of it cannot be played: go on at a keyframe (I2) */
+        l->drops++;
+    }
+    cut_chunk_release(&cut);
+    mark(l, clock_mono_us());
+}
+
+static void drop(struct live_stream *l)
+{
+    l->drops += !l->dropping;
+    l->dropping = true;
+    l->dropped++;
+}
+
+/* One fragment goes out, or is dropped. */
+static void publish(struct live_stream *l, const struct fragment *f)
+{
+    size_t need = f->len + (l->init_due ? l->init_len : 0);
+    bool behind = lag_us(l, clock_mono_us()) > LIVE_LAG_US || !fits(l, need);
+    if (!l->granted || behind || (l->dropping && !f->keyframe)) {
+        drop(l); /* I1 */
+        return;
+    }
+    uint16_t flags = f->keyframe ? CHUNK_KEYFRAME : 0;
+    if (l->dropping)
+        flags |= CHUNK_DISCONTINUITY; /* I2 */
+    l->dropping = false;
+    if (l->init_due) {
+        l->init_due = false;
+        send_chunk(l, CHUNK_INIT, 0, 0, slice_of(l->init, l->init_len)); /* I3 */
+    }
+    send_chunk(l, CHUNK_MEDIA, flags, f->duration_us, slice_of(f->bytes, f->len));
+}
+
+/* ------------------------------------------------------------------ the edge */
+
+static void ask_again(struct live_stream *l)
+{
+    l->granted = false;
+    l->asked_us = 0;
+}
+
+static void ask_if_due(struct live_stream *l)
+{
+    uint64_t now_us = clock_mono_us();
+    if (l->granted || !l->pub.session.up ||
+        (l->asked_us && now_us - l->asked_us < LIVE_INIT_AGAIN_US))
+        return;
+    if (publication_init(&l->pub) == ERR_OK)
+        l->asked_us = now_us;
+}
+
+static void take_grant(struct live_stream *l, const struct upload_ack *ack)
+{
+    if (l->granted)
+        return;
+    /* The edge knows of more than we sent: it cannot be this stream. */
+    if (ack->next > l->cutter.next_number)
+        return;
+    l->granted = true;
+    l->init_due = true;
+    if (l->ever_granted)
+        l->dropping = true; /* I3: the init chunk goes out with a keyframe */
+    l->ever_granted = true;
+}
+
+static void take_error(struct live_stream *l, const struct wire_error *error)
+{
+    enum err err = wire_code_err(error->code_text);
+    char message[200];
+    snprintf(l->refusal, sizeof(l->refusal), "%s (%.*s)",
+             text_safe(error->message, message, sizeof(message)),
+             (int)(error->code_text.len < 20 ? error->code_text.len : 20),
+             (const char *)error->code_text.ptr);
+    if (!l->granted && publication_final(err)) {
+        progress_clear(&l->progress);
+        say("edge %s refuses: %s", l->pub.edge_id.s, l->refusal);
+        l->status = STATUS_FAILED;
+        l->finished = true;
+    } else if (l->granted && (err == ERR_UNKNOWN || err == ERR_NOT_READY)) {
+        ask_again(l);
+    }
+}
+
+/* The edge's heartbeat: its uptime goes back when it started anew, and knows nothing of us. */
+static void take_status(struct live_stream *l, struct slice payload, struct arena *arena)
+{
+    struct edge_status status;
+    if (edge_status_decode(payload, arena, &status) != ERR_OK ||
+        !id_eq(&status.edge_id, &l->pub.edge_id))
+        return;
+    if (l->granted && (!status.online || status.uptime_s < l->uptime_s))
+        ask_again(l);
+    l->uptime_s = status.uptime_s;
+}
+
+static void take_message(struct live_stream *l, const struct topic *topic, struct slice payload)
+{
+    CLEANUP(arena_release) struct arena arena = {0};
+    struct upload_ack ack;
+    struct wire_error error;
+    if (topic->kind == TOPIC_EDGE_STATUS)
+        take_status(l, payload, &arena);
+    if (!publication_reply(&l->pub, topic))
+        return;
+    if (reply_is_error(payload, &arena, &error)) {
+        if (slice_eq(error.video_id, id_slice(&l->pub.video.video_id)))
+            take_error(l, &error);
+    } else if (upload_ack_decode(payload, &arena, &ack) == ERR_OK &&
+               id_eq(&ack.video_id, &l->pub.video.video_id)) {
+        take_grant(l, &ack);
+    }
+}
+
+/* Everything that came, and then wait until deadline_us. */
+static void attend(struct live_stream *l, uint64_t deadline_us)
+{
+    do {
+        CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
+        struct topic topic;
+        ask_if_due(l);
+        switch (session_wait(&l->pub.session, deadline_us, &msg, &topic)) {
+        case SESSION_MESSAGE: take_message(l, &topic, msg->payload); break;
+        case SESSION_DOWN: ask_again(l); break;
+        case SESSION_STOP: l->finished = true; break;
+        case SESSION_TIMEOUT: return;
+        case SESSION_UP:
+        case SESSION_DRAINED: break;
+        }
+    } while (!l->finished);
+}
+
+/* ------------------------------------------------------------------ running */
+
+static enum exit_status wait_for_grant(struct live_stream *l)
+{
+    uint64_t deadline_us = clock_mono_us() + l->pub.session.timeout_us;
+    while (!l->granted && !l->finished) {
+        uint64_t now_us = clock_mono_us();
+        if (now_us >= deadline_us) {
+            if (l->refusal[0])
+                say("edge %s does not get on: %s", l->pub.edge_id.s, l->refusal);
+            return session_status(&l->pub.session, ERR_TIMEOUT, l->pub.edge_id.s);
+        }
+        attend(l, now_us + 20 * 1000);
+    }
+    return l->status;
+}
+
+static void draw(struct live_stream *l)
+{
+    char note[160];
+    snprintf(note, sizeof(note), "%s, chunk %u, %llu dropped%s", l->pub.video.video_id.s,
+             l->cutter.next_number - 1, (unsigned long long)l->dropped,
+             l->granted ? "" : ", waiting for the edge");
+    progress_draw(&l->progress, l->bytes, note, clock_mono_us());
+}
+
+static void take_fragment(struct live_stream *l, struct fragment *f)
+{
+    if (f->init) {
+        l->init = f->bytes;
+        l->init_len = f->len;
+        return;
+    }
+    publish(l, f);
+    free(f->bytes);
+}
+
+static enum exit_status stream(struct live_stream *l)
+{
+    while (!l->finished) {
+        struct fragment f;
+        uint64_t wait_us = 0;
+        enum err err = media_next(l->media, clock_mono_us(), &f, &wait_us);
+        if (err == ERR_OK)
+            take_fragment(l, &f);
+        else if (err == ERR_CLOSED)
+            return STATUS_OK;
+        else if (err != ERR_BUSY) {
+            progress_clear(&l->progress);
+            say("%s", media_why(l->media));
+            return STATUS_FAILED;
+        }
+        attend(l, wait_us);
+        draw(l);
+    }
+    return l->status;
+}
+
+/* The signed end, and whatever is still on its way. */
+static void finish(struct live_stream *l)
+{
+    if (l->cutter.next_number > 1)
+        send_chunk(l, CHUNK_END, 0, 0, (struct slice){0});
+    if (bus_flush(l->pub.session.bus, SESSION_FLUSH_MS) != ERR_OK) {
+        progress_clear(&l->progress);
+        say("the broker did not take the last of it within %d s", SESSION_FLUSH_MS / 1000);
+    }
+}
+
+static void summary(const struct live_stream *l, bool json)
+{
+    double seconds = (double)(clock_mono_us() - l->started_us) / 1e6;
+    if (!json) {
+        printf("live %s at %s ended: %.0f s, %u chunks, %llu parts, %llu bytes, %llu fragments "
+               "dropped at %llu times\n",
+               l->pub.video.video_id.s, l->pub.edge_id.s, seconds, l->cutter.next_number - 1,
+               (unsigned long long)l->parts, (unsigned long long)l->bytes,
+               (unsigned long long)l->dropped, (unsigned long long)l->drops);
+        return;
+    }
+    struct json_text j = {.file = stdout};
+    json_text_open(&j, NULL, '{');
+    json_text_str(&j, "id", id_slice(&l->pub.video.video_id));
+    json_text_str(&j, "edge", id_slice(&l->pub.edge_id));
+    json_text_str(&j, "streamer_id", id_slice(&l->pub.video.streamer_id));
+    json_text_str(&j, "codecs", l->pub.video.codecs);
+    json_text_real(&j, "seconds", seconds);
+    json_text_uint(&j, "chunks", l->cutter.next_number - 1);
+    json_text_uint(&j, "parts", l->parts);
+    json_text_uint(&j, "bytes", l->bytes);
+    json_text_uint(&j, "dropped_fragments", l->dropped);
+    json_text_uint(&j, "drops", l->drops);
+    json_text_close(&j, '}');
+    putchar('\n');
+}
+
+static enum exit_status go_live(struct live_stream *l, const struct option *options)
+{
+    struct publication *p = &l->pub;
+    enum exit_status status = publication_connect(p, options);
+    if (status == STATUS_OK)
+        status = choose_edge(&p->session, options, &p->zone.zone_id, &p->edge_id);
+    if (status == STATUS_OK)
+        status = publication_join(p);
+    if (status == STATUS_OK)
+        status = session_status(&p->session,
+                                session_subscribe(&p->session, TOPIC_EDGE_STATUS,
+                                                  id_slice(&p->edge_id), (struct slice){0}),
+                                p->edge_id.s);
+    if (status != STATUS_OK)
+        return status;
+    bool json = config_flag(options, "json");
+    p->video.created_us = clock_utc_us();
+    p->video.media_type = slice_str("video/mp4");
+    p->video.codecs = slice_str(media_codecs(l->media));
+    publication_sign(p, &(struct hash){0}, clock_utc_us());
+    chunk_cutter_init(&l->cutter, &p->stream, &p->streamer.key, PART_PAYLOAD_BYTES_MAX);
+    l->started_us = clock_mono_us();
+    progress_init(&l->progress, "live", 0, json, l->started_us);
+    status = wait_for_grant(l);
+    if (status != STATUS_OK || !l->granted)
+        return status;
+    if (!json && !l->progress.shown)
+        say("live as %s at edge %s", p->video.video_id.s, p->edge_id.s);
+    status = stream(l);
+    finish(l);
+    progress_clear(&l->progress);
+    summary(l, json);
+    return status;
+}
+
+static bool is_file(const char *input)
+{
+    struct stat st;
+    return stat(input, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static enum exit_status run(const struct option *options, const char *const *arguments, int n)
+{
+    (void)n;
+    const char *input = arguments[0];
+    struct media_options media = {
+        .live = true,
+        .paced = is_file(input),
+        .loop = config_flag(options, "loop"),
+        .fragment_us = (uint32_t)config_uint(options, "live-fragment-ms") * 1000,
+        .fragment_bytes_max = CHUNK_BYTES_MAX,
+        .interrupted = session_interrupted,
+    };
+    if (media.loop && !media.paced) {
+        say("--loop needs a file");
+        return STATUS_USAGE;
+    }
+    struct live_stream *l = mem_alloc(sizeof(*l));
+    char why[MEDIA_WHY_BYTES];
+    enum exit_status status = publication_describe(&l->pub, options, input, true);
+    if (status == STATUS_OK && media_open(input, &media, &l->media, why) != ERR_OK) {
+        say("%.200s: %s", input, why);
+        status = STATUS_FAILED;
+    }
+    if (status == STATUS_OK)
+        status = go_live(l, options);
+    media_close(l->media);
+    free(l->init);
+    publication_close(&l->pub);
+    free(l);
+    return status;
+}
+
+const struct command command_live = {
+    .name = "live",
+    .arguments = "INPUT",
+    .summary = "sign a stream and send it live through an edge",
+    .details =
+        "INPUT is a media file (sent in real time; --loop for ever), a URL that libavformat opens\n"
+        "(rtsp://…), or - for standard input. It is repacked, not re-encoded. Ends in order at\n"
+        "the end of the input, on Ctrl-C and on SIGTERM. Where the network does not keep up,\n"
+        "whole groups of pictures are dropped and counted.",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .options = options_live,
+    .run = run,
+};

@@ -1,0 +1,71 @@
+#ifndef CLIENT_PUBLISH_H
+#define CLIENT_PUBLISH_H
+/*
+ * What uploads and lives share on the streamer's side: who signs, for which
+ * edge, under which statement, and the init that says so.
+ */
+#include "base/arena.h"
+#include "client/choose.h"
+#include "client/zone.h"
+#include "trust/part.h"
+#include "wire/upload.h"
+
+/* The options of both commands; see OPTIONS_COMMON. */
+#define OPTIONS_PUBLISH                                                                            \
+    {.name = "id", .help = "id of the video, [A-Za-z0-9_-]{1,64} (default: random)"},              \
+        {.name = "title", .help = "title (default: the file's name)"},                             \
+        {.name = "category", .help = "category", .fallback = "video"},                             \
+        {.name = "description", .help = "description", .fallback = ""},                            \
+        {.name = "thumbnail", .help = "small picture (JPEG, PNG, WebP, GIF; about 9 kB)"},         \
+    {                                                                                              \
+        .name = "edge", .help = "id of the edge to send to (default: the best that answers)"       \
+    }
+
+struct publication {
+    struct session session;
+    struct identity identity;
+    struct zone_params zone;
+    struct streamer streamer;
+    struct id edge_id;
+    struct arena arena;      /* texts of the statement */
+    struct video video;
+    struct slice thumbnail;  /* as text */
+    struct hash stream;
+    enum topic_kind topic, reply_topic;
+    uint8_t statement[VIDEO_OBJECT_BYTES_MAX]; /* signed, as it stands now */
+    size_t statement_len;
+};
+
+/*
+ * publication_describe: the statement's texts, from the options. Says what is
+ * wrong: STATUS_USAGE: too long, no id, no picture. Needs nothing but p zeroed.
+ * input  its last path component is the default title.
+ */
+enum exit_status publication_describe(struct publication *p, const struct option *options,
+                                      const char *input, bool live);
+
+/* publication_connect: broker, zone, credential. Says what is wrong. */
+enum exit_status publication_connect(struct publication *p, const struct option *options);
+
+/* publication_join: subscribe to the answers of p->edge_id. Says what is wrong. */
+enum exit_status publication_join(struct publication *p);
+
+/*
+ * publication_sign: the statement as of now, signed: a revision greater than any
+ * before. Fills stream. manifest_hash: zero before the end.
+ */
+void publication_sign(struct publication *p, const struct hash *manifest_hash, uint64_t utc_us);
+
+/* publication_init: send the init, freshly signed. ERR_LIMIT: no room; try again. */
+enum err publication_init(struct publication *p);
+
+/* publication_reply: whether a message is our edge's answer to us. */
+bool publication_reply(const struct publication *p, const struct topic *topic);
+
+/* publication_close: zeroed is fine. */
+void publication_close(struct publication *p);
+
+/* publication_final: whether an error says that trying again is of no use. */
+bool publication_final(enum err err);
+
+#endif

@@ -1,0 +1,327 @@
+/*
+ *   I1  Nothing is asked before the topic of the answer is subscribed.
+ *   I2  Whatever arrives and is not taken is dropped and counted, never kept.
+ */
+#include "client/session.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "client/say.h"
+#include "trust/crypto.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { ID_RANDOM_BYTES = 16, LANE = 0 };
+
+/* ------------------------------------------------------------------ signals */
+
+static volatile sig_atomic_t stop_asked;
+static bool stop_told;
+static int stop_pipe[2] = {-1, -1};
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    (void)number;
+    stop_asked = 1;
+    if (write(stop_pipe[1], "", 1) < 0)
+        errno = saved; /* full: somebody is awake already */
+    errno = saved;
+}
+
+void session_catch_signals(void)
+{
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    CHECK(pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) == 0);
+    CHECK(sigaction(SIGINT, &stop, NULL) == 0);
+    CHECK(sigaction(SIGTERM, &stop, NULL) == 0);
+    CHECK(sigaction(SIGPIPE, &ignore, NULL) == 0);
+}
+
+bool session_interrupted(void)
+{
+    return stop_asked;
+}
+
+/* ------------------------------------------------------------------ opening */
+
+static void random_id(struct id *ret)
+{
+    uint8_t bytes[ID_RANDOM_BYTES];
+    crypto_random(bytes, sizeof(bytes));
+    hex_encode(slice_of(bytes, sizeof(bytes)), ret->s);
+}
+
+static bool prefix_ok(const char *prefix)
+{
+    struct slice s = slice_str(prefix);
+    if (s.len > TOPIC_PREFIX_BYTES_MAX)
+        return false;
+    while (s.len) {
+        const uint8_t *slash = memchr(s.ptr, '/', s.len);
+        size_t n = slash ? (size_t)(slash - s.ptr) : s.len;
+        struct id level;
+        if (id_parse(slice_of(s.ptr, n), &level) != ERR_OK || (slash && n + 1 == s.len))
+            return false;
+        s = slice_from(s, slash ? n + 1 : n);
+    }
+    return true;
+}
+
+static enum exit_status wait_for_broker(struct session *s)
+{
+    uint64_t deadline_us = clock_mono_us() + s->timeout_us;
+    while (!s->up) {
+        struct msg *msg = NULL;
+        struct topic topic;
+        enum session_news news = session_wait(s, deadline_us, &msg, &topic);
+        msg_unref(msg);
+        if (news == SESSION_STOP)
+            return session_status(s, ERR_CLOSED, "the broker");
+        if (news == SESSION_TIMEOUT) {
+            char why[BUS_ERROR_BYTES];
+            bus_last_error(s->bus, why);
+            say("no connection after %llu s: %s; start the broker, or name another with --mqtt-broker",
+                (unsigned long long)(s->timeout_us / 1000000), why[0] ? why : "no answer");
+            return STATUS_NO_ANSWER;
+        }
+    }
+    return STATUS_OK;
+}
+
+enum exit_status session_open(struct session *s, const struct option *options)
+{
+    *s = (struct session){.timeout_us = config_uint(options, "timeout") * 1000000u};
+    const char *prefix = config_text(options, "topic-prefix");
+    if (prefix && !prefix_ok(prefix)) {
+        say("--topic-prefix '%s': give levels of [A-Za-z0-9_-] joined by '/', at most %d bytes",
+            prefix, TOPIC_PREFIX_BYTES_MAX);
+        return STATUS_USAGE;
+    }
+    snprintf(s->prefix, sizeof(s->prefix), "%s", prefix ? prefix : "");
+    random_id(&s->id);
+    struct bus_config config = {
+        .broker = config_text(options, "mqtt-broker"),
+        .client_id = s->id.s,
+        .user = config_text(options, "mqtt-user"),
+        .password = config_text(options, "mqtt-password"),
+        .ca_file = config_text(options, "mqtt-ca-file"),
+        .lanes = {{.name = "",
+                   .inbox_bytes_max = SESSION_INBOX_BYTES_MAX,
+                   .inbox_messages_max = SESSION_INBOX_MESSAGES_MAX,
+                   .outbox_bytes_max = SESSION_OUTBOX_BYTES_MAX,
+                   .outbox_messages_max = SESSION_OUTBOX_MESSAGES_MAX}},
+        .lanes_n = 1,
+    };
+    enum err err = bus_open(&config, &s->bus);
+    if (err == ERR_FORMAT) {
+        say("--mqtt-broker '%s' is no broker address: give host, host:port or mqtt://host:port",
+            config.broker);
+        return STATUS_USAGE;
+    }
+    if (err != ERR_OK) {
+        say("the connection cannot be set up: %s", strerror(errno));
+        return STATUS_FAILED;
+    }
+    enum exit_status status = wait_for_broker(s);
+    if (status != STATUS_OK)
+        session_close(s);
+    return status;
+}
+
+void session_close(struct session *s)
+{
+    bus_close(s->bus);
+    s->bus = NULL;
+}
+
+/* ------------------------------------------------------------------ waiting */
+
+/* What the bus has to tell; true: it is news for the caller. */
+static bool take_event(struct session *s, enum session_news *ret_news, struct bus_event *ret_event)
+{
+    while (bus_event_take(s->bus, ret_event)) {
+        switch (ret_event->kind) {
+        case BUS_CONNECTED:
+            s->up = true;
+            *ret_news = SESSION_UP;
+            return true;
+        case BUS_LOST:
+            s->up = false;
+            *ret_news = SESSION_DOWN;
+            return true;
+        case BUS_DRAINED: *ret_news = SESSION_DRAINED; return true;
+        case BUS_SUBSCRIBED:
+        case BUS_REFUSED: *ret_news = SESSION_TIMEOUT; return true;
+        }
+    }
+    return false;
+}
+
+static void sleep_until(struct session *s, uint64_t now_us, uint64_t deadline_us)
+{
+    struct pollfd fds[] = {
+        {.fd = queue_fd(bus_inbox(s->bus, LANE)), .events = POLLIN},
+        {.fd = bus_events_fd(s->bus), .events = POLLIN},
+        {.fd = stop_told ? -1 : stop_pipe[0], .events = POLLIN},
+    };
+    uint64_t left_ms = (deadline_us - now_us + 999) / 1000;
+    poll(fds, sizeof(fds) / sizeof(*fds), left_ms > 60000 ? 60000 : (int)left_ms);
+}
+
+/* As session_wait, and *ret_event is filled when the bus answered a subscription. */
+static enum session_news wait_news(struct session *s, uint64_t deadline_us, struct msg **ret_msg,
+                                   struct topic *ret_topic, struct bus_event *ret_event)
+{
+    for (;;) {
+        enum session_news news;
+        struct bus_event event;
+        if (stop_asked && !stop_told) {
+            stop_told = true;
+            return SESSION_STOP;
+        }
+        if (take_event(s, &news, &event)) {
+            if (news != SESSION_TIMEOUT)
+                return news;
+            if (ret_event) {
+                *ret_event = event;
+                return SESSION_TIMEOUT;
+            }
+            continue;
+        }
+        struct msg *msg = queue_take(bus_inbox(s->bus, LANE), NULL);
+        if (msg && topic_parse(msg->topic, slice_str(s->prefix), ret_topic) == ERR_OK) {
+            *ret_msg = msg;
+            return SESSION_MESSAGE;
+        }
+        if (msg) {
+            s->strays++; /* I2 */
+            msg_unref(msg);
+            continue;
+        }
+        uint64_t now_us = clock_mono_us();
+        if (now_us >= deadline_us)
+            return SESSION_TIMEOUT;
+        sleep_until(s, now_us, deadline_us);
+    }
+}
+
+enum session_news session_wait(struct session *s, uint64_t deadline_us, struct msg **ret_msg,
+                               struct topic *ret_topic)
+{
+    return wait_news(s, deadline_us, ret_msg, ret_topic, NULL);
+}
+
+/* ------------------------------------------------------------------ asking */
+
+enum err session_subscribe(struct session *s, enum topic_kind kind, struct slice a, struct slice b)
+{
+    char buf[TOPIC_BUF_BYTES];
+    int filter;
+    enum err err = bus_subscribe(s->bus, LANE, topic_print(kind, slice_str(s->prefix), a, b, buf),
+                                 1, &filter);
+    if (err != ERR_OK)
+        return err;
+    uint64_t deadline_us = clock_mono_us() + s->timeout_us;
+    for (;;) {
+        struct msg *msg = NULL;
+        struct topic topic;
+        struct bus_event event = {.filter = -1};
+        enum session_news news = wait_news(s, deadline_us, &msg, &topic, &event);
+        if (news == SESSION_STOP)
+            return ERR_CLOSED;
+        if (news == SESSION_MESSAGE) {
+            s->strays++; /* I2 */
+            msg_unref(msg);
+        }
+        if (news != SESSION_TIMEOUT)
+            continue;
+        if (event.filter == filter)
+            return event.kind == BUS_SUBSCRIBED ? ERR_OK : ERR_UNAUTHORIZED;
+        if (event.filter < 0)
+            return ERR_TIMEOUT;
+    }
+}
+
+void session_unsubscribe(struct session *s, enum topic_kind kind, struct slice a, struct slice b)
+{
+    char buf[TOPIC_BUF_BYTES];
+    bus_unsubscribe(s->bus, LANE, topic_print(kind, slice_str(s->prefix), a, b, buf));
+}
+
+enum err session_send_msg(struct session *s, enum topic_kind kind, struct slice a, struct msg *msg)
+{
+    char buf[TOPIC_BUF_BYTES];
+    struct slice topic = topic_print(kind, slice_str(s->prefix), a, (struct slice){0}, buf);
+    return bus_publish(s->bus, LANE, topic, msg, 1, false);
+}
+
+enum err session_send(struct session *s, enum topic_kind kind, struct slice a,
+                      struct slice payload)
+{
+    CLEANUP(msg_unref_ptr) struct msg *msg = msg_new((struct slice){0}, payload, NULL);
+    return session_send_msg(s, kind, a, msg);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+enum err session_ask(struct session *s, const struct ask *ask, uint64_t timeout_us)
+{
+    uint64_t deadline_us = clock_mono_us() + timeout_us;
+    uint64_t send_us = 0;
+    for (;;) {
+        uint64_t now_us = clock_mono_us();
+        if (now_us >= send_us) {
+            enum err err = session_send(s, ask->kind, ask->a, ask->payload);
+            if (err != ERR_OK)
+                return err;
+            send_us = ask->repeat ? now_us + SESSION_REPEAT_US : UINT64_MAX;
+        }
+        CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
+        struct topic topic;
+        switch (session_wait(s, least(deadline_us, send_us), &msg, &topic)) {
+        case SESSION_STOP: return ERR_CLOSED;
+        case SESSION_MESSAGE:
+            if (ask->take(ask->context, &topic, msg->payload))
+                return ERR_OK;
+            s->strays++; /* I2 */
+            break;
+        case SESSION_UP:
+            if (ask->repeat)
+                send_us = 0;
+            break;
+        case SESSION_TIMEOUT:
+            if (clock_mono_us() >= deadline_us)
+                return ERR_TIMEOUT;
+            break;
+        case SESSION_DOWN:
+        case SESSION_DRAINED: break;
+        }
+    }
+}
+
+enum exit_status session_status(struct session *s, enum err err, const char *what)
+{
+    switch (err) {
+    case ERR_OK: return STATUS_OK;
+    case ERR_TIMEOUT:
+        say("no answer from %s within %llu s; is it running? --timeout waits longer", what,
+            (unsigned long long)(s->timeout_us / 1000000));
+        return STATUS_NO_ANSWER;
+    case ERR_CLOSED: say("interrupted"); return STATUS_FAILED;
+    case ERR_UNAUTHORIZED:
+        say("the broker does not let us read the answers of %s; check --mqtt-user", what);
+        return STATUS_FAILED;
+    default: say("asking %s failed: %s", what, err_name(err)); return STATUS_FAILED;
+    }
+}

@@ -1,0 +1,107 @@
+#ifndef CLIENT_SESSION_H
+#define CLIENT_SESSION_H
+/*
+ * One connection to the broker, under an id that is also our reply id, and the
+ * loop that waits on it: for messages, for the connection, for a time, for
+ * SIGINT and SIGTERM. One session per process; one thread.
+ */
+#include "base/config.h"
+#include "base/msg.h"
+#include "bus/bus.h"
+#include "client/command.h"
+#include "wire/topic.h"
+
+enum {
+    SESSION_INBOX_BYTES_MAX = 8 * 1024 * 1024,
+    SESSION_INBOX_MESSAGES_MAX = 4096,
+    SESSION_OUTBOX_BYTES_MAX = 4 * 1024 * 1024,
+    SESSION_OUTBOX_MESSAGES_MAX = 2048,
+    SESSION_REPEAT_US = 2 * 1000 * 1000, /* a request that may be repeated, is */
+    SESSION_FLUSH_MS = 5000,
+};
+
+struct session {
+    struct bus *bus;
+    struct id id; /* 128 random bits: MQTT client id and reply id */
+    char prefix[TOPIC_PREFIX_BYTES_MAX + 1];
+    uint64_t timeout_us; /* --timeout */
+    bool up;
+    uint64_t strays; /* messages that nobody waited for */
+};
+
+/*
+ * session_open: connect with the common options, and wait until it stands.
+ * Says what is wrong. STATUS_USAGE: an option is malformed. STATUS_NO_ANSWER: no
+ * broker in time. STATUS_FAILED: interrupted, or the system refuses.
+ */
+enum exit_status session_open(struct session *s, const struct option *options);
+
+/* session_close: drops what was not sent. Zeroed is fine. */
+void session_close(struct session *s);
+
+/* session_catch_signals: from main, once: SIGINT and SIGTERM stop us in order, a
+ * second one at once; SIGPIPE is an error of write() instead. */
+void session_catch_signals(void);
+
+/* session_interrupted: a signal has asked us to stop. */
+bool session_interrupted(void);
+
+enum session_news {
+    SESSION_TIMEOUT, /* the deadline has passed */
+    SESSION_MESSAGE, /* *ret_msg is filled */
+    SESSION_UP,      /* connected again, subscriptions in force */
+    SESSION_DOWN,
+    SESSION_DRAINED, /* there is room in the outbox */
+    SESSION_STOP,    /* a signal: told once */
+};
+
+/*
+ * session_wait: until something happens, or deadline_us (monotonic).
+ * ret_msg    SESSION_MESSAGE: the caller's to msg_unref.
+ * ret_topic  SESSION_MESSAGE: what its topic says; borrows from the message.
+ */
+enum session_news session_wait(struct session *s, uint64_t deadline_us, struct msg **ret_msg,
+                               struct topic *ret_topic);
+
+/*
+ * session_subscribe: receive a reply topic, and wait until the broker has agreed.
+ * What else arrives meanwhile is dropped: subscribe before asking.
+ * ERR_UNAUTHORIZED: the broker refuses. ERR_TIMEOUT. ERR_CLOSED: interrupted.
+ */
+enum err session_subscribe(struct session *s, enum topic_kind kind, struct slice a, struct slice b);
+
+/* session_unsubscribe: forget it again. */
+void session_unsubscribe(struct session *s, enum topic_kind kind, struct slice a, struct slice b);
+
+/* session_send: publish on the topic of kind and a. ERR_LIMIT: the outbox is full. */
+enum err session_send(struct session *s, enum topic_kind kind, struct slice a,
+                      struct slice payload);
+
+/* session_send_msg: as session_send, without a copy; msg stays the caller's. */
+enum err session_send_msg(struct session *s, enum topic_kind kind, struct slice a,
+                          struct msg *msg);
+
+/* A request, and who looks at what comes back. */
+struct ask {
+    enum topic_kind kind;
+    struct slice a;
+    struct slice payload;
+    bool repeat; /* send again every SESSION_REPEAT_US, and after a reconnect */
+    /* take: true: this was the answer. */
+    bool (*take)(void *context, const struct topic *topic, struct slice payload);
+    void *context;
+};
+
+/*
+ * session_ask: send, and wait at most timeout_us for take to be content.
+ * ERR_TIMEOUT. ERR_CLOSED: interrupted. ERR_LIMIT: the outbox is full.
+ */
+enum err session_ask(struct session *s, const struct ask *ask, uint64_t timeout_us);
+
+/*
+ * session_status: say what an error of the calls above means for `what` ("edge
+ * e1"), and the exit status for it.
+ */
+enum exit_status session_status(struct session *s, enum err err, const char *what);
+
+#endif

@@ -1,0 +1,440 @@
+/*
+ * edgectl watch: finds an edge that has the video, verifies what it is, watches
+ * it one way or the other, and sums up.
+ *
+ *   candidates --init--> info, verified --live--> watch_live
+ *       ^                    |    \--stored--> watch_stored
+ *       +-- unknown, silent -+
+ */
+#include "client/watch.h"
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "client/say.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct option options_watch[] = {
+    {.name = "edge", .help = "id of the edge to ask first (default: the best that answers)"},
+    {.name = "output", .help = "file to write, - for standard output (default: only verify)",
+     .letter = 'o'},
+    {.name = "proof", .help = "file for what makes the output verifiable offline"},
+    {.name = "duration",
+     .help = "live: stop after so many s of it (0: at its end)",
+     .fallback = "0",
+     .kind = OPTION_UINT,
+     .min = 0,
+     .max = 10 * 365 * 86400},
+    OPTIONS_COMMON,
+};
+
+/* ------------------------------------------------------------------ shared */
+
+bool view_reply(const struct view *v, const struct topic *topic)
+{
+    return topic->kind == TOPIC_WATCH_REPLY && slice_eq(topic->a, id_slice(&v->edge_id)) &&
+           slice_eq(topic->b, id_slice(&v->session->id));
+}
+
+void view_token(struct view *v, struct slice token)
+{
+    if (token.len != TOKEN_BYTES)
+        return;
+    memcpy(v->token, token.ptr, TOKEN_BYTES);
+    v->token_len = TOKEN_BYTES;
+}
+
+void view_reject(struct view *v)
+{
+    v->rejected++;
+    memcpy(v->rejected_why, v->checker.why, sizeof(v->rejected_why));
+}
+
+void view_took(struct view *v, size_t packet_bytes)
+{
+    v->parts++;
+    v->packets_bytes += packet_bytes;
+    if (!v->first_part_us)
+        v->first_part_us = clock_mono_us();
+}
+
+enum exit_status view_write(struct view *v, struct slice bytes)
+{
+    if (v->reader_gone)
+        return STATUS_OK;
+    enum err err = sink_write(&v->sink, bytes);
+    if (err == ERR_CLOSED) {
+        v->reader_gone = true;
+        return STATUS_OK;
+    }
+    if (err == ERR_OK)
+        return STATUS_OK;
+    progress_clear(&v->progress);
+    say("%s cannot be written: %s", v->order.output, strerror(errno));
+    return STATUS_FAILED;
+}
+
+enum exit_status view_prove(struct view *v, struct slice statement, const struct signature *sig)
+{
+    if (!v->order.proof_path)
+        return STATUS_OK;
+    struct proof_entry entry = {.statement = statement, .sig = *sig};
+    if (proof_writer_add(&v->proof, &entry) == ERR_OK)
+        return STATUS_OK;
+    say("a proof file holds at most %d chunks; watch without --proof, or a part of it with "
+        "--duration",
+        PROOF_CHUNKS_MAX);
+    return STATUS_FAILED;
+}
+
+/* ------------------------------------------------------------------ what it is */
+
+struct info_wait {
+    struct view *view;
+    struct arena *arena;
+    struct watch_info info;
+    struct wire_error error;
+    bool refused;
+};
+
+static bool take_info(void *context, const struct topic *topic, struct slice payload)
+{
+    struct info_wait *w = context;
+    struct view *v = w->view;
+    if (!view_reply(v, topic))
+        return false;
+    w->refused = reply_is_error(payload, w->arena, &w->error);
+    if (w->refused)
+        return w->error.video_id.len == 0 ||
+               slice_eq(w->error.video_id, id_slice(&v->order.video_id));
+    return watch_info_decode(payload, w->arena, &w->info) == ERR_OK &&
+           id_eq(&w->info.video_id, &v->order.video_id);
+}
+
+/* Ask one edge; busy and not_ready are asked again until --timeout. */
+static enum err ask_info(struct view *v, struct info_wait *w)
+{
+    struct watch_request request = {.kind = WATCH_INIT,
+                                    .client_id = id_slice(&v->session->id),
+                                    .video_id = v->order.video_id};
+    struct ask ask = {.kind = TOPIC_WATCH,
+                      .a = id_slice(&v->edge_id),
+                      .payload = watch_request_encode(&request, w->arena),
+                      .repeat = true,
+                      .take = take_info,
+                      .context = w};
+    uint64_t deadline_us = clock_mono_us() + v->session->timeout_us;
+    for (;;) {
+        uint64_t now_us = clock_mono_us();
+        uint64_t left_us = now_us < deadline_us ? deadline_us - now_us : 0;
+        enum err err = session_ask(v->session, &ask, left_us);
+        if (err == ERR_TIMEOUT && w->refused)
+            return ERR_OK;
+        if (err != ERR_OK || !w->refused)
+            return err;
+        enum err said = wire_code_err(w->error.code_text);
+        if ((said != ERR_BUSY && said != ERR_NOT_READY) || left_us == 0)
+            return ERR_OK;
+        struct msg *msg = NULL;
+        struct topic topic;
+        if (session_wait(v->session, now_us + WATCH_BUSY_US, &msg, &topic) == SESSION_STOP)
+            return ERR_CLOSED;
+        msg_unref(msg);
+    }
+}
+
+/* The edge to go to for a live: this one if it has it, else the first that is named. */
+static void live_edge(struct view *v, struct slice edges)
+{
+    struct id first = {0};
+    while (edges.len) {
+        const uint8_t *comma = memchr(edges.ptr, ',', edges.len);
+        size_t n = comma ? (size_t)(comma - edges.ptr) : edges.len;
+        struct id id;
+        if (id_parse(slice_of(edges.ptr, n), &id) == ERR_OK) {
+            if (id_eq(&id, &v->edge_id))
+                return;
+            if (!first.s[0])
+                first = id;
+        }
+        edges = slice_from(edges, comma ? n + 1 : n);
+    }
+    if (first.s[0])
+        v->edge_id = first;
+}
+
+static enum exit_status subscribe(struct view *v)
+{
+    enum err err = session_subscribe(v->session, TOPIC_WATCH_REPLY, id_slice(&v->edge_id),
+                                     id_slice(&v->session->id));
+    return session_status(v->session, err, v->edge_id.s);
+}
+
+/* Verify what an edge says the video is. */
+static enum exit_status open_claim(struct view *v, const struct watch_info *info)
+{
+    struct claim claim = {.credential = info->credential,
+                          .statement = info->statement,
+                          .manifest = info->manifest,
+                          .video_id = &v->order.video_id,
+                          .valid_at_us = info->live ? clock_utc_us() : 0};
+    checker_release(&v->checker);
+    if (checker_open(&v->checker, &v->zone, &claim) != ERR_OK) {
+        say("what edge %s says about %s does not verify: %s", v->edge_id.s, v->order.video_id.s,
+            checker_why(&v->checker));
+        return STATUS_UNVERIFIED;
+    }
+    view_token(v, info->token);
+    v->live = info->live && v->checker.video.live;
+    return STATUS_OK;
+}
+
+/* One candidate. STATUS_NO_ANSWER: try the next. */
+static enum exit_status try_edge(struct view *v, bool *ret_unknown)
+{
+    CLEANUP(arena_release) struct arena arena = {0};
+    enum exit_status status = subscribe(v);
+    if (status != STATUS_OK)
+        return status;
+    struct info_wait wait = {.view = v, .arena = &arena};
+    enum err err = ask_info(v, &wait);
+    if (err != ERR_OK)
+        return session_status(v->session, err, v->edge_id.s);
+    if (wait.refused) {
+        *ret_unknown = wire_code_err(wait.error.code_text) == ERR_UNKNOWN;
+        if (!*ret_unknown)
+            say("edge %s: %.*s (%.*s)", v->edge_id.s, SLICE_FMT(wait.error.message),
+                SLICE_FMT(wait.error.code_text));
+        return STATUS_NO_ANSWER;
+    }
+    status = open_claim(v, &wait.info);
+    if (status != STATUS_OK || !v->live)
+        return status;
+    struct id asked = v->edge_id;
+    live_edge(v, wait.info.edges);
+    return id_eq(&asked, &v->edge_id) ? STATUS_OK : subscribe(v);
+}
+
+static enum exit_status candidates(struct view *v, struct edge_answer *ret, size_t *ret_n)
+{
+    if (config_text(v->options, "edge")) {
+        *ret_n = 1;
+        return choose_edge(v->session, v->options, NULL, &ret[0].edge_id);
+    }
+    enum err err = choose_collect(v->session, CHOOSE_WAIT_US, ret, ret_n);
+    return session_status(v->session, err, "any edge (ping)");
+}
+
+/* Best edge first, until one has it and what it says verifies. */
+static enum exit_status find(struct view *v)
+{
+    CLEANUP(mem_free_ptr) struct edge_answer *edges = mem_array(EDGES_MAX, sizeof(*edges));
+    size_t n;
+    enum exit_status status = candidates(v, edges, &n);
+    if (status != STATUS_OK)
+        return status;
+    bool all_unknown = true;
+    status = STATUS_FAILED;
+    for (size_t i = 0; i < n && !session_interrupted(); i++) {
+        bool unknown = false;
+        v->edge_id = edges[i].edge_id;
+        v->started_us = clock_mono_us();
+        enum exit_status one = try_edge(v, &unknown);
+        if (one == STATUS_OK)
+            return STATUS_OK;
+        all_unknown = all_unknown && unknown;
+        if (!unknown && status != STATUS_UNVERIFIED)
+            status = one;
+    }
+    if (all_unknown && !session_interrupted()) {
+        say("no video or live %s is known; edgectl list shows what there is", v->order.video_id.s);
+        return STATUS_FAILED;
+    }
+    return status;
+}
+
+/* ------------------------------------------------------------------ summary */
+
+static double ms(uint64_t us)
+{
+    return (double)us / 1000;
+}
+
+static double mean_age_ms(const struct view *v)
+{
+    return v->age_n ? ms(v->age_sum_us) / (double)v->age_n : 0;
+}
+
+static void summary_json(const struct view *v, bool verified, const char *sha256, FILE *file)
+{
+    struct json_text j = {.file = file};
+    json_text_open(&j, NULL, '{');
+    json_text_str(&j, "id", id_slice(&v->order.video_id));
+    json_text_str(&j, "title", v->checker.video.title);
+    json_text_str(&j, "streamer_id", id_slice(&v->checker.video.streamer_id));
+    json_text_str(&j, "edge", id_slice(&v->edge_id));
+    json_text_bool(&j, "live", v->live);
+    json_text_bool(&j, "verified", verified);
+    json_text_uint(&j, "chunks", v->checker.chunks);
+    json_text_uint(&j, "parts", v->parts);
+    json_text_uint(&j, "bytes", v->sink.bytes);
+    json_text_uint(&j, "rejected", v->rejected);
+    json_text_uint(&j, "duplicates", v->duplicates);
+    json_text_str(&j, "sha256", slice_str(sha256));
+    json_text_real(&j, "first_part_ms", v->first_part_us ? ms(v->first_part_us - v->started_us) : 0);
+    if (v->live) {
+        json_text_uint(&j, "gaps", v->gaps);
+        json_text_uint(&j, "skipped_chunks", v->skipped_chunks);
+        json_text_real(&j, "age_mean_ms", mean_age_ms(v));
+        json_text_real(&j, "age_max_ms", ms(v->age_max_us));
+    }
+    json_text_close(&j, '}');
+    fputc('\n', file);
+}
+
+static void summary_text(const struct view *v, bool verified, const char *sha256, FILE *file)
+{
+    char size[TEXT_SIZE_BYTES];
+    fprintf(file, "%s %s by %s from %s: %llu parts, %u chunks, %llu bytes (%s), %llu rejected%s\n",
+            v->live ? "live" : "video", v->order.video_id.s, v->checker.video.streamer_id.s,
+            v->edge_id.s, (unsigned long long)v->parts, v->checker.chunks,
+            (unsigned long long)v->sink.bytes, text_size((double)v->sink.bytes, size),
+            (unsigned long long)v->rejected, verified ? ", all verified" : ", NOT whole");
+    fprintf(file, "sha256 %s, first part after %.0f ms\n", sha256,
+            v->first_part_us ? ms(v->first_part_us - v->started_us) : 0);
+    if (v->live)
+        fprintf(file, "age %.0f ms on average, %.0f ms at most; %llu gaps, %llu chunks skipped\n",
+                mean_age_ms(v), ms(v->age_max_us), (unsigned long long)v->gaps,
+                (unsigned long long)v->skipped_chunks);
+    if (v->order.verify && verified)
+        fprintf(file,
+                "verified against zone %s: credential, statement, every part, the hash chain%s\n",
+                v->zone.zone_id.s,
+                v->checker.has_manifest ? " and the manifest" : v->live ? "" : " and the end");
+}
+
+/* Where the media itself goes to standard output, the summary does not. */
+static void summary(const struct view *v, bool verified)
+{
+    char sha256[SINK_SHA256_TEXT_BYTES];
+    sink_sha256(&v->sink, sha256);
+    bool taken = v->order.output && strcmp(v->order.output, "-") == 0;
+    FILE *file = taken ? stderr : stdout;
+    if (v->order.json)
+        summary_json(v, verified, sha256, file);
+    else
+        summary_text(v, verified, sha256, file);
+}
+
+/* ------------------------------------------------------------------ running */
+
+static enum exit_status start_outputs(struct view *v)
+{
+    if (sink_open(&v->sink, v->order.output, !v->live) != ERR_OK) {
+        say("%s cannot be written: %s", v->order.output, strerror(errno));
+        return STATUS_FAILED;
+    }
+    if (!v->order.proof_path)
+        return STATUS_OK;
+    uint8_t zone[OBJECT_BYTES_MAX];
+    size_t len;
+    if (identity_read(&v->identity, "zone", zone, &len) != ERR_OK) {
+        say("the pinned zone in %s cannot be read", v->identity.home);
+        return STATUS_FAILED;
+    }
+    struct proof_head head = {.zone = slice_of(zone, len),
+                              .credential = v->checker.credential_bytes,
+                              .video = v->checker.statement_bytes,
+                              .manifest = v->live ? (struct slice){0} : v->checker.manifest_bytes};
+    CHECK(proof_writer_init(&v->proof, &head) == ERR_OK);
+    return STATUS_OK;
+}
+
+static enum exit_status keep_outputs(struct view *v)
+{
+    if (sink_commit(&v->sink) != ERR_OK) {
+        say("%s cannot be finished: %s", v->order.output, strerror(errno));
+        return STATUS_FAILED;
+    }
+    if (v->order.proof_path &&
+        file_write(v->order.proof_path, proof_writer_bytes(&v->proof)) != ERR_OK) {
+        say("%s cannot be written: %s", v->order.proof_path, strerror(errno));
+        return STATUS_FAILED;
+    }
+    return STATUS_OK;
+}
+
+static enum exit_status view_all(struct view *v)
+{
+    enum exit_status status = zone_obtain(v->session, &v->identity, v->options, false, &v->zone);
+    if (status == STATUS_OK)
+        status = find(v);
+    if (status == STATUS_OK)
+        status = start_outputs(v);
+    if (status != STATUS_OK)
+        return status;
+    status = v->live ? watch_live(v) : watch_stored(v);
+    progress_clear(&v->progress);
+    bool kept = status == STATUS_OK || (v->live && status == STATUS_UNVERIFIED);
+    if (kept && keep_outputs(v) != STATUS_OK)
+        status = STATUS_FAILED;
+    if (!v->reader_gone && (status == STATUS_OK || status == STATUS_UNVERIFIED))
+        summary(v, status == STATUS_OK);
+    return status;
+}
+
+enum exit_status watch_run(const struct option *options, const struct watch_order *order)
+{
+    struct view *v = mem_alloc(sizeof(*v));
+    struct session session;
+    v->order = *order;
+    v->options = options;
+    v->session = &session;
+    v->sink.fd = -1;
+    enum exit_status status = STATUS_USAGE;
+    if (identity_open(&v->identity) != ERR_OK)
+        say("set EDGECTL_HOME to a folder for keys: HOME is not set, or too long");
+    else
+        status = session_open(&session, options);
+    if (status == STATUS_OK) {
+        status = view_all(v);
+        session_close(&session);
+    }
+    checker_release(&v->checker);
+    proof_writer_release(&v->proof);
+    sink_release(&v->sink);
+    free(v);
+    return status;
+}
+
+static enum exit_status run(const struct option *options, const char *const *arguments, int n)
+{
+    (void)n;
+    struct watch_order order = {.output = config_text(options, "output"),
+                                .proof_path = config_text(options, "proof"),
+                                .duration_us = config_uint(options, "duration") * 1000000u,
+                                .json = config_flag(options, "json")};
+    if (id_parse(slice_str(arguments[0]), &order.video_id) != ERR_OK) {
+        say("'%.80s' is no video id: 1 to %d of [A-Za-z0-9_-]", arguments[0], ID_BYTES_MAX);
+        return STATUS_USAGE;
+    }
+    return watch_run(options, &order);
+}
+
+const struct command command_watch = {
+    .name = "watch",
+    .arguments = "ID",
+    .summary = "watch a video or a live; every part is verified",
+    .details =
+        "Fetches a stored video, or joins a live at its last keyframe, and verifies every part\n"
+        "against the zone's key before a byte of it is written. A stored video is written to\n"
+        "FILE.part and renamed when it is whole; a live is written to FILE as it comes. To\n"
+        "see it:  edgectl watch ID -o - | ffplay -",
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .options = options_watch,
+    .run = run,
+};

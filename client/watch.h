@@ -1,0 +1,84 @@
+#ifndef CLIENT_WATCH_H
+#define CLIENT_WATCH_H
+/*
+ * Watching: what `watch` and `verify ID` share. A view asks an edge what a video
+ * is, verifies that, and then either pulls it (watch_stored.c) or joins it live
+ * (watch_live.c). Nothing that did not verify is ever written.
+ */
+#include "base/clock.h"
+#include "client/checker.h"
+#include "client/choose.h"
+#include "client/progress.h"
+#include "client/sink.h"
+#include "client/zone.h"
+#include "trust/proof.h"
+#include "wire/watch.h"
+
+enum {
+    WATCH_PATIENCE_US = 60 * 1000 * 1000, /* nothing useful for so long ends a view */
+    WATCH_BUSY_US = 500 * 1000,           /* "busy" and "not_ready" are asked again after */
+    LIVE_REJOIN_US = 5 * 1000 * 1000,     /* a silent live is joined again */
+    LIVE_SILENCE_US = 30 * 1000 * 1000,   /* and given up after */
+    LIVE_END_WAIT_US = 2 * 1000 * 1000,   /* an unsigned end waits so long for the signed one */
+};
+
+/* What the user asked for. */
+struct watch_order {
+    struct id video_id;
+    const char *output;     /* NULL: verify only */
+    const char *proof_path; /* NULL: none */
+    uint64_t duration_us;   /* live: stop after; 0: at its end */
+    bool json, verify;
+};
+
+struct view {
+    struct watch_order order;
+    const struct option *options;
+    struct session *session;
+    struct identity identity;
+    struct zone_params zone;
+    struct id edge_id;
+    struct checker checker;
+    bool live;
+    uint8_t token[TOKEN_BYTES];
+    size_t token_len;
+    struct sink sink;
+    struct proof_writer proof;
+    bool reader_gone; /* whoever read standard output went away */
+    struct progress progress;
+    /* for the summary */
+    uint64_t started_us, first_part_us; /* monotonic: edge asked; first part, 0: none yet */
+    uint64_t parts, packets_bytes, duplicates;
+    uint64_t rejected;                  /* messages that did not verify */
+    char rejected_why[CHECKER_WHY_BYTES]; /* the last one's reason */
+    uint64_t gaps, skipped_chunks;      /* live */
+    uint64_t age_n, age_sum_us, age_max_us;
+    uint32_t first_chunk;
+};
+
+/* watch_run: from the session to the summary. */
+enum exit_status watch_run(const struct option *options, const struct watch_order *order);
+
+/* What the two ways of watching use. */
+
+/* view_reply: whether a message is an answer of our edge to us. */
+bool view_reply(const struct view *v, const struct topic *topic);
+/* view_token: keep a newer reply token, if there is one. */
+void view_token(struct view *v, struct slice token);
+/* view_reject: count a message that did not verify; its reason is the checker's. */
+void view_reject(struct view *v);
+/* view_took: count a verified part. */
+void view_took(struct view *v, size_t packet_bytes);
+/*
+ * view_write: verified bytes go out. STATUS_OK; STATUS_FAILED: said. The reader
+ * of standard output going away sets reader_gone, which is no failure.
+ */
+enum exit_status view_write(struct view *v, struct slice bytes);
+/* view_prove: add a chunk's statement to the proof file, if one is wanted. */
+enum exit_status view_prove(struct view *v, struct slice statement, const struct signature *sig);
+
+/* watch_stored, watch_live: from a verified claim to the end; say what is wrong. */
+enum exit_status watch_stored(struct view *v);
+enum exit_status watch_live(struct view *v);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ *   pin file --whole--> done            (renew: ask, accept what follows from it)
+ *   --zone-key alone -> ask, accept only what that key leads to, pin
+ *   nothing ----------> ask where the broker is trusted, collect; two answers abort; pin
+ */
+#include "client/zone.h"
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/clock.h"
+#include "client/say.h"
+#include "wire/auth.h"
+
+#include <stdlib.h>
+
+enum exit_status zone_pin_read(const struct identity *identity, const struct option *options,
+                               struct zone_pin *ret)
+{
+    *ret = (struct zone_pin){0};
+    uint8_t bytes[OBJECT_BYTES_MAX];
+    size_t len;
+    enum err err = identity_read(identity, "zone", bytes, &len);
+    if (err == ERR_OK)
+        err = zone_open(slice_of(bytes, len), &ret->params);
+    if (err != ERR_OK && err != ERR_UNKNOWN) {
+        say("the pinned zone in %s/zone is unreadable (%s); remove that file to pin it anew",
+            identity->home, err_name(err));
+        return STATUS_FAILED;
+    }
+    ret->any = ret->whole = err == ERR_OK;
+    const char *key = config_text(options, "zone-key");
+    if (!key)
+        return STATUS_OK;
+    struct pubkey pk;
+    if (b64_decode(slice_str(key), pk.b, KEY_BYTES, &len) != ERR_OK || len != KEY_BYTES) {
+        say("--zone-key is no key: give the base64 of its 32 bytes");
+        return STATUS_USAGE;
+    }
+    if (ret->whole && !pubkey_eq(&pk, &ret->params.sign_pk)) {
+        say("the zone pinned in %s/zone has another key than --zone-key; remove that file if the "
+            "zone really is another one",
+            identity->home);
+        return STATUS_FAILED;
+    }
+    ret->params.sign_pk = pk;
+    ret->any = true;
+    return STATUS_OK;
+}
+
+static bool starts(const char *s, const char *prefix)
+{
+    return slice_starts(slice_str(s), prefix);
+}
+
+bool zone_broker_trusted(const char *broker)
+{
+    static const char *const tls[] = {"mqtts://", "ssl://", "wss://"};
+    static const char *const plain[] = {"mqtt://", "tcp://", "ws://"};
+    for (size_t i = 0; i < sizeof(tls) / sizeof(*tls); i++)
+        if (starts(broker, tls[i]))
+            return true;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(*plain); i++)
+        if (starts(broker, plain[i]))
+            broker += strlen(plain[i]);
+    size_t host = strcspn(broker, ":/");
+    if (broker[0] == '[')
+        return starts(broker, "[::1]");
+    if (host == strlen("localhost") && starts(broker, "localhost"))
+        return true;
+    return host > 4 && strspn(broker, "0123456789.") >= host && starts(broker, "127.");
+}
+
+/* The answers that came so far. */
+struct answers {
+    const struct zone_pin *pin;
+    struct id client_id;
+    bool any, contradicted;
+    struct zone_params params;
+    uint8_t bytes[OBJECT_BYTES_MAX];
+    size_t len;
+    unsigned refused;
+};
+
+static bool same_zone(const struct zone_params *a, const struct zone_params *b)
+{
+    return id_eq(&a->zone_id, &b->zone_id) && pubkey_eq(&a->sign_pk, &b->sign_pk) &&
+           pubkey_eq(&a->box_pk, &b->box_pk) && a->key_epoch == b->key_epoch;
+}
+
+/* true: no need to wait for others. */
+static bool take_params(void *context, const struct topic *topic, struct slice payload)
+{
+    struct answers *got = context;
+    CLEANUP(arena_release) struct arena arena = {0};
+    struct params_reply reply;
+    struct zone_params params;
+    if (topic->kind != TOPIC_AUTH_PARAMS_REPLY ||
+        params_reply_decode(payload, &arena, &reply) != ERR_OK ||
+        reply.params.len > OBJECT_BYTES_MAX || zone_open(reply.params, &params) != ERR_OK)
+        return false;
+    if (got->pin->any && zone_accept(&got->pin->params, &params) != ERR_OK) {
+        got->refused++;
+        return false;
+    }
+    if (got->any)
+        got->contradicted = !same_zone(&got->params, &params);
+    got->any = true;
+    got->params = params;
+    got->len = reply.params.len;
+    memcpy(got->bytes, reply.params.ptr, reply.params.len);
+    return true;
+}
+
+/* Ask, and without a pin listen a moment longer: a second voice must say the same. */
+static enum err ask(struct session *s, struct answers *got)
+{
+    CLEANUP(arena_release) struct arena arena = {0};
+    struct slice self = id_slice(&s->id);
+    enum err err = session_subscribe(s, TOPIC_AUTH_PARAMS_REPLY, self, (struct slice){0});
+    if (err != ERR_OK)
+        return err;
+    struct params_request request = {.client_id = self};
+    struct ask ask = {.kind = TOPIC_AUTH_PARAMS,
+                      .payload = params_request_encode(&request, &arena),
+                      .repeat = true,
+                      .take = take_params,
+                      .context = got};
+    err = session_ask(s, &ask, s->timeout_us);
+    uint64_t until_us = clock_mono_us() + ZONE_COLLECT_US;
+    while (err == ERR_OK && !got->pin->any && !got->contradicted && clock_mono_us() < until_us) {
+        CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
+        struct topic topic;
+        enum session_news news = session_wait(s, until_us, &msg, &topic);
+        if (news == SESSION_STOP)
+            err = ERR_CLOSED;
+        if (news == SESSION_MESSAGE)
+            take_params(got, &topic, msg->payload);
+    }
+    session_unsubscribe(s, TOPIC_AUTH_PARAMS_REPLY, self, (struct slice){0});
+    return err;
+}
+
+enum exit_status zone_obtain(struct session *s, const struct identity *identity,
+                             const struct option *options, bool renew, struct zone_params *ret)
+{
+    struct zone_pin pin;
+    enum exit_status status = zone_pin_read(identity, options, &pin);
+    if (status != STATUS_OK)
+        return status;
+    if (pin.whole && !renew) {
+        *ret = pin.params;
+        return STATUS_OK;
+    }
+    if (!pin.any && !zone_broker_trusted(config_text(options, "mqtt-broker"))) {
+        say("no zone is pinned, and over this broker anyone could answer: give --zone-key, or use "
+            "TLS (mqtts://)");
+        return STATUS_USAGE;
+    }
+    struct answers got = {.pin = &pin, .client_id = s->id};
+    enum err err = ask(s, &got);
+    if (err == ERR_TIMEOUT && got.refused) {
+        say("%u answers about the zone do not follow from the key that is pinned; none is trusted",
+            got.refused);
+        return STATUS_UNVERIFIED;
+    }
+    if (err != ERR_OK)
+        return session_status(s, err, "auth_edge (the zone's parameters)");
+    if (got.contradicted) {
+        say("two different zones answer; ask your operator for the key and give --zone-key");
+        return STATUS_UNVERIFIED;
+    }
+    if (identity_write(identity, "zone", slice_of(got.bytes, got.len)) != ERR_OK) {
+        say("the zone cannot be pinned in %s; check that you may write there", identity->home);
+        return STATUS_FAILED;
+    }
+    *ret = got.params;
+    return STATUS_OK;
+}
