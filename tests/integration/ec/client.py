@@ -1,0 +1,182 @@
+"""An MQTT client whose every wait is for an event: a message, never a while."""
+import json
+import os
+import socket
+import threading
+import time
+
+import paho.mqtt.client as mqtt
+
+TIMEOUT_S = float(os.environ.get("EC_TIMEOUT_S", "20"))
+
+
+def fresh_id():
+    """128 random bits in hexadecimal: an id that answers can be sent to."""
+    return os.urandom(16).hex()
+
+
+def no_delay(_client, _userdata, sock):
+    """Or every second small message waits 40 ms for the acknowledgement of the first."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class Message:
+    def __init__(self, topic, payload):
+        self.topic, self.payload = topic, payload
+        self._json = None
+
+    @property
+    def binary(self):
+        return self.payload[:1] != b"{" and self.payload[:1] != b"["
+
+    @property
+    def json(self):
+        """The object, or {} for a payload that is not JSON."""
+        if self._json is None:
+            self._json = {} if self.binary else json.loads(self.payload)
+        return self._json
+
+    def get(self, name, default=None):
+        return self.json.get(name, default) if isinstance(self.json, dict) else default
+
+    def __repr__(self):
+        return f"<{self.topic} {self.payload[:300]!r}>"
+
+
+class Client:
+    """One connection. Messages wait in an inbox until somebody expects them."""
+
+    def __init__(self, port, prefix="", client_id=None):
+        self.id = client_id or fresh_id()
+        self.prefix = prefix + "/" if prefix else ""
+        self._inbox = []
+        self._changed = threading.Condition()
+        self._subscribed = set()
+        self._connections = 0
+        self._mqtt = mqtt.Client(client_id=self.id)
+        self._mqtt.max_inflight_messages_set(64)
+        self._mqtt.reconnect_delay_set(1, 1)
+        self._mqtt.on_socket_open = no_delay
+        self._mqtt.on_connect = self._on_connect
+        self._mqtt.on_message = self._on_message
+        self._mqtt.on_subscribe = self._on_subscribe
+        self._mqtt.connect("127.0.0.1", port, keepalive=30)
+        self._mqtt.loop_start()
+        self.wait_connected(1)
+
+    def close(self):
+        self._mqtt.disconnect()
+        self._mqtt.loop_stop()
+
+    def vanish(self):
+        """Drop the connection as a client does that lost its power."""
+        self._mqtt.loop_stop(force=True)
+        self._mqtt.socket().close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    # --- events, in paho's thread
+
+    def _on_connect(self, _client, _userdata, _flags, rc):
+        with self._changed:
+            self._connections += rc == 0
+            self._changed.notify_all()
+
+    def _on_message(self, _client, _userdata, message):
+        topic = message.topic[len(self.prefix) :]
+        with self._changed:
+            self._inbox.append(Message(topic, message.payload))
+            self._changed.notify_all()
+
+    def _on_subscribe(self, _client, _userdata, mid, _granted):
+        with self._changed:
+            self._subscribed.add(mid)
+            self._changed.notify_all()
+
+    def _wait(self, condition, timeout, what):
+        with self._changed:
+            if not self._changed.wait_for(condition, timeout):
+                raise AssertionError(f"not within {timeout} s: {what()}")
+
+    # --- asking
+
+    def wait_connected(self, times):
+        self._wait(lambda: self._connections >= times, TIMEOUT_S, lambda: "connected")
+
+    @property
+    def connections(self):
+        return self._connections
+
+    def subscribe(self, *topics, qos=1):
+        """Returns once the broker has confirmed."""
+        _, mid = self._mqtt.subscribe([(self.prefix + t, qos) for t in topics])
+        self._wait(lambda: mid in self._subscribed, TIMEOUT_S, lambda: f"subscribed to {topics}")
+        return self
+
+    def publish(self, topic, payload, qos=1):
+        if isinstance(payload, (dict, list)):
+            payload = json.dumps(payload, ensure_ascii=False)
+        return self._mqtt.publish(self.prefix + topic, payload, qos=qos)
+
+    def publish_wait(self, topic, payload):
+        """Returns once the broker has the message."""
+        self.publish(topic, payload).wait_for_publish(TIMEOUT_S)
+
+    def take(self, topic, predicate=None):
+        """The first waiting message of that topic for which predicate holds, or None."""
+        with self._changed:
+            return self._take(topic, predicate)
+
+    def _take(self, topic, predicate):
+        for i, message in enumerate(self._inbox):
+            if mqtt.topic_matches_sub(topic, message.topic):
+                if predicate is None or predicate(message):
+                    return self._inbox.pop(i)
+        return None
+
+    def take_all(self, topic, predicate=None):
+        found = []
+        while (message := self.take(topic, predicate)) is not None:
+            found.append(message)
+        return found
+
+    def expect(self, topic, predicate=None, timeout=TIMEOUT_S):
+        """Take the first such message; wait for it when it is not here yet."""
+        found = []
+
+        def arrived():
+            message = self._take(topic, predicate)
+            if message is not None:
+                found.append(message)
+            return bool(found)
+
+        self._wait(arrived, timeout, lambda: f"{topic}; in the inbox: {self._inbox[-8:]}")
+        return found[0]
+
+    def peek(self, topic):
+        with self._changed:
+            return [m for m in self._inbox if mqtt.topic_matches_sub(topic, m.topic)]
+
+    def below(self, topic):
+        """The waiting messages of topics below that one."""
+        with self._changed:
+            return [m for m in self._inbox if m.topic.startswith(topic + "/")]
+
+    def ask(self, topic, request, reply_topic, predicate=None, timeout=TIMEOUT_S):
+        self.publish(topic, request)
+        return self.expect(reply_topic, predicate, timeout)
+
+
+def eventually(ask, timeout=TIMEOUT_S, pause=0.05):
+    """Ask again until the answer is true; for state that announces itself to nobody."""
+    deadline = time.monotonic() + timeout
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {timeout} s; last answer: {answer!r}"
+        threading.Event().wait(pause)

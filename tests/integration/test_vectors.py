@@ -1,0 +1,294 @@
+"""docs/vectors/: the same bytes from this implementation, in both directions."""
+import json
+
+import pytest
+from ec import trust
+from ec.cluster import ROOT
+
+FOLDER = ROOT / "docs" / "vectors"
+VECTORS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
+KEYS = {k["name"]: trust.Key(bytes.fromhex(k["seed"])) for k in VECTORS["keys"]["ed25519"]}
+
+
+def named(items, key="name"):
+    return [pytest.param(item, id=str(item[key])) for item in items]
+
+
+def values_of(kind, fields):
+    """A vector's fields as encode() takes them: texts, integers, bytes."""
+    layout = dict(trust.BODIES[kind])
+
+    def value(form, given):
+        if isinstance(form, tuple):
+            item = form[2]
+            if item in trust.INTEGERS:
+                return given
+            return [{name: value(f, entry[name]) for name, f in item} for entry in given]
+        if form in trust.INTEGERS:
+            return int(given)
+        return bytes.fromhex(given) if isinstance(form, int) or form == "bytes16" else given
+
+    return {"version": 1, **{name: value(layout[name], given) for name, given in fields.items()}}
+
+
+def check_object(kind, vector):
+    """Encode, decode, hash and sign one object."""
+    values = values_of(kind, vector["fields"])
+    body, key = bytes.fromhex(vector["body"]), KEYS[vector["signed_by"]]
+    if "version" not in dict(trust.BODIES[kind]):
+        del values["version"]
+    assert trust.encode(kind, **values) == body
+    assert trust.decode(kind, body) == values
+    assert trust.object_hash(kind, body).hex() == vector["hash"]
+    assert key.sign(kind, body).hex() == vector["signature"]
+    assert trust.holds(key.pk, kind, body, bytes.fromhex(vector["signature"]))
+    for wrong in (body[:-1], body + b"\0", b"\x02" + body[1:]):
+        with pytest.raises(trust.Bad):
+            trust.decode(kind, wrong)
+    return body
+
+
+def test_every_file_is_tested():
+    assert set(VECTORS) == {"keys", "merkle", "objects", "parts", "proof", "requests"}
+
+
+@pytest.mark.parametrize("vector", named(VECTORS["keys"]["ed25519"]))
+def test_key(vector):
+    assert KEYS[vector["name"]].pk.hex() == vector["public"]
+
+
+def test_box():
+    vector = VECTORS["keys"]["x25519"]
+    secret, public = bytes.fromhex(vector["secret"]), bytes.fromhex(vector["public"])
+    assert trust.crypto_scalarmult_base(secret) == public
+    assert trust.unseal(trust.seal(b"a login", public), secret) == b"a login"
+
+
+# --- trees -------------------------------------------------------------------
+
+
+def test_leaves():
+    for i, leaf in enumerate(VECTORS["merkle"]["leaf_hashes"]):
+        assert trust.leaf_hash(bytes([i])).hex() == leaf
+
+
+@pytest.mark.parametrize("vector", named(VECTORS["merkle"]["trees"], "leaves"))
+def test_tree(vector):
+    n, root = vector["leaves"], bytes.fromhex(vector["root"])
+    tree = trust.Tree([bytes([i]) for i in range(n)])
+    assert tree.root() == root
+    assert len(vector["proofs"]) == n
+    for i, proof in enumerate(vector["proofs"]):
+        path = [bytes.fromhex(p) for p in proof]
+        assert tree.path(i) == path
+        assert len(path) == trust.path_len(i, n)
+        assert trust.root_from_path(i, n, tree.leaves[i], path) == root
+        for wrong in (path[:-1], path + [bytes(32)]):
+            if wrong != path:
+                with pytest.raises(trust.Bad):
+                    trust.root_from_path(i, n, tree.leaves[i], wrong)
+
+
+# --- objects -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", named(VECTORS["objects"]["objects"]))
+def test_object(vector):
+    kind = vector["type"]
+    body = check_object(kind, vector)
+    signed = trust.unb64(vector["base64"])
+    assert signed == body + bytes.fromhex(vector["signature"])
+    key = KEYS[vector["signed_by"]]
+    assert trust.open_signed(kind, signed, key.pk) == trust.decode(kind, body)
+    for stranger in (KEYS["stranger"].pk, bytes(32)):
+        with pytest.raises(trust.Bad):
+            trust.open_signed(kind, signed, stranger)
+    for other in trust.BODIES:
+        assert other == kind or not trust.holds(key.pk, other, body, signed[-64:])
+
+
+def zones():
+    return {
+        v["name"]: trust.open_zone(trust.unb64(v["base64"]))
+        for v in VECTORS["objects"]["objects"]
+        if v["type"] == "zone"
+    }
+
+
+def test_zone_links():
+    for vector in VECTORS["objects"]["objects"]:
+        if vector["type"] != "zone":
+            continue
+        for link in vector["fields"]["links"]:
+            values = {k: v for k, v in link.items() if k != "signed_body"}
+            body = trust.link_body(
+                vector["fields"]["zone_id"],
+                {k: v if isinstance(v, int) else bytes.fromhex(v) for k, v in values.items()},
+            )
+            assert body.hex() == link["signed_body"]
+            signature = bytes.fromhex(link["signature"])
+            assert trust.holds(bytes.fromhex(link["old_pk"]), "zone-link", body, signature)
+
+
+def test_a_pin_follows_the_links_up_and_never_down():
+    first, third = sorted(zones().values(), key=lambda z: z["key_epoch"])
+    assert trust.zone_follows(first, first)
+    assert trust.zone_follows(first, third)
+    assert not trust.zone_follows(third, first)
+    assert not trust.zone_follows({**first, "sign_pk": bytes(32)}, third)
+    assert not trust.zone_follows(first, {**third, "links": third["links"][1:]})
+
+
+def test_credentials_name_their_time_and_zone():
+    first = min(zones().values(), key=lambda z: z["key_epoch"])
+    for vector in VECTORS["objects"]["objects"]:
+        if vector["type"] == "credential":
+            data, fields = trust.unb64(vector["base64"]), vector["fields"]
+            begin, end = int(fields["not_before"]), int(fields["not_after"])
+            trust.open_credential(data, first, begin)
+            trust.open_credential(data, first, end - 1)
+            for at in (begin - 1, end):
+                with pytest.raises(trust.Bad):
+                    trust.open_credential(data, first, at)
+            with pytest.raises(trust.Bad):
+                trust.open_credential(data, {**first, "zone_id": "zone2"}, begin)
+
+
+# --- chunks and parts --------------------------------------------------------
+
+PARTS = VECTORS["parts"]
+STREAMER = KEYS["streamer"].pk
+STREAM = bytes.fromhex(PARTS["manifest"]["fields"]["stream"])
+
+
+@pytest.mark.parametrize("vector", named(PARTS["chunks"]))
+def test_chunk(vector):
+    statement = check_object("chunk", vector)
+    signature, payload = (bytes.fromhex(vector[k]) for k in ("signature", "payload"))
+    chunk = trust.check_chunk(trust.decode("chunk", statement))
+    size = chunk["part_bytes"]
+    slices = [payload[i * size : (i + 1) * size] for i in range(chunk["parts_n"])]
+    tree = trust.Tree(slices)
+    assert len(vector["parts"]) == chunk["parts_n"]
+    assert tree.root() == chunk["root"]
+    for i, part in enumerate(vector["parts"]):
+        packet = trust.make_packet(statement, signature, i, tree.path(i), slices[i])
+        assert packet.hex() == part["packet"]
+        assert tree.leaves[i].hex() == part["leaf"]
+        assert b"".join(tree.path(i)).hex() == part["proof"]
+        opened = trust.Part(packet).verify(STREAMER, STREAM)
+        assert (opened.index, opened.payload) == (i, slices[i])
+        video_id = json.loads(part["json"])["video_id"]
+        text = json.dumps(trust.json_part(video_id, opened), separators=(",", ":"))
+        assert text == part["json"]
+
+
+def test_the_chain():
+    prev = trust.ZERO
+    for vector in PARTS["chunks"]:
+        assert vector["fields"]["prev"] == prev.hex()
+        prev = trust.object_hash("chunk", bytes.fromhex(vector["body"]))
+
+
+def test_manifest():
+    body = check_object("manifest", PARTS["manifest"])
+    statements = [bytes.fromhex(v["body"]) for v in PARTS["chunks"]]
+    manifest = trust.decode("manifest", body)
+    assert manifest["root"] == trust.manifest_root(statements)
+    assert manifest["chunks"] == len(statements)
+    assert manifest["bytes"] == sum(len(v["payload"]) // 2 for v in PARTS["chunks"])
+    assert trust.unb64(PARTS["manifest"]["base64"])[:-64] == body
+
+
+def test_statement_with_ext():
+    body = check_object("chunk", PARTS["statement_with_ext"])
+    trust.check_chunk(trust.decode("chunk", body))
+
+
+@pytest.mark.parametrize("vector", named(PARTS["refused"], "why"))
+def test_refused(vector):
+    with pytest.raises(trust.Bad):
+        trust.Part(bytes.fromhex(vector["packet"])).verify(STREAMER, STREAM)
+
+
+# --- requests, enrolment, tokens ---------------------------------------------
+
+REQUESTS = VECTORS["requests"]
+
+
+@pytest.mark.parametrize("vector", named(REQUESTS["streams"], "video_id"))
+def test_stream(vector):
+    fields = [vector[k] for k in ("zone_id", "streamer_id", "video_id")]
+    assert trust.stream_id(*fields, bytes.fromhex(vector["nonce"])).hex() == vector["stream"]
+
+
+@pytest.mark.parametrize("vector", named(REQUESTS["thumbnails"], "thumbnail"))
+def test_thumbnail(vector):
+    text = vector["thumbnail"].encode()
+    assert (trust.H(text) if text else trust.ZERO).hex() == vector["thumbnail_hash"]
+
+
+@pytest.mark.parametrize("vector", named(REQUESTS["requests"], "type"))
+def test_request(vector):
+    key = KEYS[vector["signed_by"]]
+    kind, target, fields = vector["type"], vector["target"], vector["object"]
+    unsigned = {k: v for k, v in fields.items() if k != "auth"}
+    ts, nonce = int(vector["ts"]), bytes.fromhex(vector["nonce"])
+    assert trust.fields_hash(fields).hex() == vector["fields_hash"]
+    assert trust.request_body(kind, target, fields, ts, nonce).hex() == vector["body"]
+    signed, request = trust.sign_request(key, kind, target, unsigned, ts, nonce)
+    assert signed == fields
+    assert request.hex() == vector["hash"]
+    assert trust.unb64(signed["auth"]).hex() == vector["auth"]
+    assert trust.check_request(key.pk, kind, target, fields) == request
+    for k, t, f in (
+        ("x", target, fields),
+        (kind, "x", fields),
+        (kind, target, {**fields, "x": "y"}),
+    ):
+        with pytest.raises(trust.Bad):
+            trust.check_request(key.pk, k, t, f)
+
+
+def test_enrolment():
+    vector = REQUESTS["enrolment"]
+    secret, given = bytes.fromhex(vector["zone_secret"]), vector["request"]
+    made, request = trust.enrolment(
+        secret, KEYS[vector["signed_by"]], given["ID"], given["ts"], trust.unb64(given["nonce"])
+    )
+    assert made == given
+    assert request.hex() == vector["request_hash"]
+    assert trust.check_enrolment(secret, given) == request
+    with pytest.raises(trust.Bad):
+        trust.check_enrolment(bytes(32), given)
+    reply = vector["reply"]
+    zone, credential, nonce = (trust.unb64(reply[k]) for k in ("parametre", "credential", "nonce"))
+    mac = trust.enrolment_reply_mac(secret, request, zone, credential, nonce)
+    assert trust.b64(mac) == reply["proof"]
+
+
+@pytest.mark.parametrize("vector", named(REQUESTS["tokens"], "client_id"))
+def test_token(vector):
+    hour = int(vector["hour"])
+    assert hour == int(vector["time"]) // 3_600_000_000
+    secret = bytes.fromhex(vector["edge_secret"])
+    assert trust.token(secret, vector["client_id"], hour) == vector["token"]
+
+
+# --- the proof file ----------------------------------------------------------
+
+
+def test_proof_file():
+    vector = VECTORS["proof"]
+    names = ("zone", "credential", "video", "manifest")
+    signed = [bytes.fromhex(vector[name]) for name in names]
+    chunks = [
+        (bytes.fromhex(c["body"]), bytes.fromhex(c["signature"])) for c in PARTS["chunks"]
+    ]
+    assert vector["chunks"] == len(chunks)
+    data = bytes.fromhex(vector["file"])
+    assert trust.make_proof(*signed, chunks) == data
+    assert trust.open_proof(data) == {**dict(zip(names, signed)), "chunks": chunks}
+    for wrong in (data[:-1], data + b"\0", b"EVP0" + data[4:]):
+        with pytest.raises(trust.Bad):
+            trust.open_proof(wrong)

@@ -1,0 +1,190 @@
+/* Everything here follows from ids and counters, so that a failing test fails again. */
+#include "tests/unit/edge/reel.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+static struct signkey key_of(const char *name)
+{
+    struct signkey key;
+    signkey_from_seed(hash_of(slice_str("reel"), slice_str(name)).b, &key);
+    return key;
+}
+
+void reel_zone(struct zone_params *ret)
+{
+    *ret = (struct zone_params){
+        .sign_pk = key_of("zone").pk, .key_epoch = 1, .issued_us = REEL_UTC_US - REEL_DAY_US};
+    CHECK(id_parse(slice_str("zone1"), &ret->zone_id) == ERR_OK);
+}
+
+struct slice reel_object(struct arena *arena, enum object_type type, const struct writer *body,
+                         const struct signkey *key)
+{
+    CHECK(!body->full);
+    size_t cap = body->len + SIGNATURE_BYTES;
+    struct writer w = writer_of(arena_alloc(arena, cap), cap);
+    signed_append(&w, type, slice_of(body->buf, body->len), key);
+    return slice_of(w.buf, w.len);
+}
+
+struct slice reel_zone_bytes(struct arena *arena)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    struct zone_params zone;
+    struct signkey key = key_of("zone");
+    reel_zone(&zone);
+    zone_params_encode(&zone, &w);
+    return reel_object(arena, OBJECT_ZONE, &w, &key);
+}
+
+void reel_zone_secret(uint8_t ret[static KEY_BYTES])
+{
+    memcpy(ret, hash_of(slice_str("zone secret"), (struct slice){0}).b, KEY_BYTES);
+}
+
+void member_make_as(const char *id, const struct member_spec *spec, struct member *ret)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    struct zone_params zone;
+    reel_zone(&zone);
+    *ret = (struct member){.key = key_of(id)};
+    CHECK(id_parse(slice_str(id), &ret->id) == ERR_OK);
+    struct credential c = {.kind = spec->kind,
+                           .subject = ret->id,
+                           .display_name = slice_str(id),
+                           .pk = ret->key.pk,
+                           .zone_id = zone.zone_id,
+                           .key_epoch = 1,
+                           .serial = 7,
+                           .not_before_us = spec->not_before_us,
+                           .not_after_us = spec->not_after_us};
+    credential_encode(&c, &w);
+    struct signkey key = key_of("zone");
+    struct writer out = writer_of(ret->credential, sizeof(ret->credential));
+    signed_append(&out, OBJECT_CREDENTIAL, slice_of(w.buf, w.len), &key);
+    CHECK(!w.full && !out.full);
+    ret->credential_len = out.len;
+}
+
+void member_make(const char *id, enum credential_kind kind, struct member *ret)
+{
+    struct member_spec spec = {kind, REEL_UTC_US - REEL_DAY_US, REEL_UTC_US + REEL_DAY_US};
+    member_make_as(id, &spec, ret);
+}
+
+struct slice reel_video_object(struct arena *arena, const struct video *video,
+                               const struct signkey *key)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    video_encode(video, &w);
+    return reel_object(arena, OBJECT_VIDEO, &w, key);
+}
+
+struct slice reel_holding_object(struct arena *arena, enum object_type type,
+                                 const struct holding *holding, const struct signkey *key)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    holding_encode(holding, &w);
+    return reel_object(arena, type, &w, key);
+}
+
+void reel_sign(struct reel *r)
+{
+    r->stream = video_stream(&r->video);
+    r->statement = reel_video_object(&r->arena, &r->video, &r->streamer->key);
+    chunk_cutter_init(&r->cutter, &r->stream, &r->streamer->key, REEL_PART_BYTES);
+}
+
+struct reel *reel_new(const struct member *streamer, const char *video_id, unsigned take, bool live)
+{
+    struct reel *r = mem_alloc(sizeof(*r));
+    struct zone_params zone;
+    reel_zone(&zone);
+    r->streamer = streamer;
+    r->thumbnail = slice_str("thumb1.jpg");
+    r->video = (struct video){.zone_id = zone.zone_id,
+                              .streamer_id = streamer->id,
+                              .nonce = hash_of(slice_str(video_id), slice_of(&take, sizeof(take))),
+                              .title = slice_str("A title"),
+                              .description = slice_str("What it is about"),
+                              .category = slice_str("Gaming"),
+                              .live = live,
+                              .thumbnail_hash = video_thumbnail_hash(r->thumbnail),
+                              .media_type = slice_str("video/mp4"),
+                              .codecs = slice_str("avc1.64001f"),
+                              .created_us = REEL_UTC_US,
+                              .revision_us = REEL_UTC_US + take};
+    CHECK(id_parse(slice_str(video_id), &r->video.video_id) == ERR_OK);
+    reel_sign(r);
+    return r;
+}
+
+void reel_free(struct reel *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        msg_unref(r->parts[i].packet);
+    arena_release(&r->arena);
+    free(r);
+}
+
+size_t reel_cut(struct reel *r, enum chunk_kind kind, uint16_t flags, uint64_t capture_us,
+                size_t payload_len)
+{
+    static uint8_t packet[PACKET_BYTES_MAX];
+    struct cut_chunk cut;
+    size_t first = r->n;
+    CLEANUP(mem_free_ptr) uint8_t *payload = mem_alloc(payload_len + 1);
+    memset(payload, (int)(r->cutter.next_number % 251), payload_len);
+    CHECK(chunk_cut(&r->cutter, kind, flags, capture_us, 1000 * 1000,
+                    slice_of(payload, payload_len), &cut) == ERR_OK);
+    for (uint32_t i = 0; i < cut.chunk.parts_n; i++) {
+        CHECK(r->n < REEL_PARTS_MAX);
+        struct reel_part *p = &r->parts[r->n++];
+        size_t len = cut_chunk_part(&cut, i, packet);
+        p->packet = msg_new((struct slice){0}, slice_of(packet, len), NULL);
+        CHECK(part_decode(p->packet->payload, &p->part) == ERR_OK);
+        p->statement_hash = object_hash(OBJECT_CHUNK, p->part.statement);
+    }
+    cut_chunk_release(&cut);
+    return first;
+}
+
+void reel_fill(struct reel *r, unsigned n, size_t payload_len)
+{
+    reel_cut(r, CHUNK_INIT, 0, REEL_UTC_US, 700);
+    for (unsigned i = 0; i < n; i++)
+        reel_cut(r, CHUNK_MEDIA, CHUNK_KEYFRAME, REEL_UTC_US, payload_len);
+}
+
+void reel_finish(struct reel *r)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    r->manifest = chunk_cutter_manifest(&r->cutter);
+    manifest_encode(&r->manifest, &w);
+    r->manifest_bytes = reel_object(&r->arena, OBJECT_MANIFEST, &w, &r->streamer->key);
+    r->final_video = r->video;
+    r->final_video.revision_us += 1000;
+    r->final_video.manifest_hash = object_hash(OBJECT_MANIFEST, slice_of(buf, w.len));
+    r->final_statement = reel_video_object(&r->arena, &r->final_video, &r->streamer->key);
+}
+
+uint16_t reel_parts_of(const struct reel *r, uint32_t chunk)
+{
+    return r->parts[reel_at(r, chunk, 0)].part.chunk.parts_n;
+}
+
+size_t reel_at(const struct reel *r, uint32_t chunk, uint32_t part)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->parts[i].part.chunk.number == chunk && r->parts[i].part.index == part)
+            return i;
+    check_fail("a part of the reel", __FILE__, __LINE__);
+}

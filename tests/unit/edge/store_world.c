@@ -1,0 +1,363 @@
+#include "tests/unit/edge/store_world.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#include <sqlite3.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char zone_id[] = "zone1";
+
+int world_setup(void **state)
+{
+    CHECK(crypto_init() == ERR_OK);
+    struct world *w = mem_alloc(sizeof(*w));
+    snprintf(w->dir, sizeof(w->dir), "/tmp/edge-store-XXXXXX");
+    CHECK(mkdtemp(w->dir));
+    snprintf(w->path, sizeof(w->path), "%s/edge_cluster.db", w->dir);
+    w->budget.max_bytes = 64 * 1024 * 1024;
+    w->config = (struct store_config){.path = w->path, .budget = &w->budget};
+    CHECK(id_parse(slice_str("edge1"), &w->config.edge_id) == ERR_OK);
+    char error[STORE_ERROR_BYTES] = "";
+    if (store_open(&w->config, &w->store, error) != ERR_OK)
+        check_fail(error, __FILE__, __LINE__);
+    *state = w;
+    return 0;
+}
+
+int world_teardown(void **state)
+{
+    static const char *const endings[] = {"", "-wal", "-shm", "-lock"};
+    struct world *w = *state;
+    store_close(w->store);
+    CHECK(atomic_load(&w->budget.alive_bytes) == 0);
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        char path[128];
+        snprintf(path, sizeof(path), "%s%s", w->path, endings[i]);
+        unlink(path);
+    }
+    CHECK(rmdir(w->dir) == 0);
+    free(w);
+    return 0;
+}
+
+void world_reopen(struct world *w)
+{
+    char error[STORE_ERROR_BYTES];
+    store_close(w->store);
+    if (store_open(&w->config, &w->store, error) != ERR_OK)
+        check_fail(error, __FILE__, __LINE__);
+}
+
+struct storage_done *world_do(struct world *w, struct storage_op *op)
+{
+    enum storage_kind kind = op->kind;
+    uint64_t token = op->token;
+    CHECK(store_submit(w->store, op) == ERR_OK);
+    struct storage_done *done = queue_wait(store_completions(w->store), NULL);
+    CHECK(done && done->kind == kind && done->token == token);
+    return done;
+}
+
+enum err world_err(struct world *w, struct storage_op *op)
+{
+    struct storage_done *done = world_do(w, op);
+    enum err err = done->err;
+    storage_done_free(done);
+    return err;
+}
+
+static sqlite3 *look(struct world *w)
+{
+    sqlite3 *db;
+    CHECK(sqlite3_open(w->path, &db) == SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    return db;
+}
+
+const char *world_text(struct world *w, const char *sql)
+{
+    static char text[4096];
+    size_t n = 0;
+    sqlite3 *db = look(w);
+    sqlite3_stmt *stmt;
+    CHECK(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK);
+    text[0] = '\0';
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        const unsigned char *value = sqlite3_column_text(stmt, 0);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n ? " " : "",
+                              value ? (const char *)value : "NULL");
+        CHECK(n < sizeof(text));
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    return text;
+}
+
+int64_t world_int(struct world *w, const char *sql)
+{
+    return strtoll(world_text(w, sql), NULL, 10);
+}
+
+void world_exec(struct world *w, const char *sql)
+{
+    sqlite3 *db = look(w);
+    CHECK(sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* ---- films ---- */
+
+static void key_of(const char *name, struct signkey *ret)
+{
+    struct hash seed = hash_of(slice_str("key of "), slice_str(name));
+    signkey_from_seed(seed.b, ret);
+}
+
+static void add_chunk(struct film *f, struct chunk_cutter *cutter, unsigned number, size_t bytes)
+{
+    uint8_t seed[KEY_BYTES] = {(uint8_t)number, (uint8_t)(number >> 8), f->stream.b[0]};
+    uint8_t *payload CLEANUP(mem_free_ptr) = mem_alloc(bytes);
+    crypto_expand(seed, number, payload, bytes);
+    struct cut_chunk cut;
+    enum chunk_kind kind = number == 1 ? CHUNK_INIT : CHUNK_MEDIA;
+    uint16_t flags = kind == CHUNK_MEDIA && number % 2 == 0 ? CHUNK_KEYFRAME : 0;
+    CHECK(chunk_cut(cutter, kind, flags, f->video.created_us + number * 1000000u,
+                    kind == CHUNK_MEDIA ? 1001000 : 0, slice_of(payload, bytes), &cut) == ERR_OK);
+    f->parts = mem_resize(f->parts, (f->parts_n + cut.chunk.parts_n) * sizeof(*f->parts));
+    for (uint32_t i = 0; i < cut.chunk.parts_n; i++) {
+        uint8_t packet[PACKET_BYTES_MAX];
+        struct film_part *p = &f->parts[f->parts_n++];
+        *p =
+            (struct film_part){.len = cut_chunk_part(&cut, i, packet), .chunk = number, .index = i};
+        p->packet = mem_alloc(p->len);
+        memcpy(p->packet, packet, p->len);
+    }
+    cut_chunk_release(&cut);
+}
+
+static struct slice manifest_signed(const struct film *f, uint8_t *buf, size_t cap)
+{
+    uint8_t body[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(body, sizeof(body));
+    manifest_encode(&f->manifest, &w);
+    struct writer out = writer_of(buf, cap);
+    signed_append(&out, OBJECT_MANIFEST, slice_of(body, w.len), &f->key);
+    CHECK(!w.full && !out.full);
+    return slice_of(buf, out.len);
+}
+
+void film_make(struct film *f, const char *video_id, const char *streamer_id, uint64_t created_us,
+               unsigned seed, unsigned chunks_n, size_t chunk_bytes, uint32_t part_bytes)
+{
+    *f = (struct film){0};
+    key_of(streamer_id, &f->key);
+    struct video *v = &f->video;
+    CHECK(id_parse(slice_str(zone_id), &v->zone_id) == ERR_OK);
+    CHECK(id_parse(slice_str(video_id), &v->video_id) == ERR_OK);
+    CHECK(id_parse(slice_str(streamer_id), &v->streamer_id) == ERR_OK);
+    v->nonce.b[0] = (uint8_t)seed;
+    v->title = slice_str("Ma première vidéo");
+    v->description = slice_str("for the tests");
+    v->category = slice_str(seed % 2 ? "sport" : "news");
+    v->thumbnail_hash = hash_of(slice_str("12456"), slice_of(NULL, 0));
+    v->media_type = slice_str("video/mp4");
+    v->codecs = slice_str("avc1.64001f,mp4a.40.2");
+    v->created_us = created_us;
+    v->revision_us = created_us + 1;
+    f->stream = video_stream(v);
+
+    struct chunk_cutter cutter;
+    chunk_cutter_init(&cutter, &f->stream, &f->key, part_bytes);
+    add_chunk(f, &cutter, 1, FILM_PART_BYTES < part_bytes ? part_bytes : FILM_PART_BYTES);
+    for (unsigned i = 2; i <= chunks_n; i++)
+        add_chunk(f, &cutter, i, chunk_bytes);
+    f->manifest = chunk_cutter_manifest(&cutter);
+    f->final = *v;
+    f->final.revision_us = created_us + 2;
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct slice body;
+    struct signature sig;
+    CHECK(signed_split(manifest_signed(f, buf, sizeof(buf)), &body, &sig) == ERR_OK);
+    f->final.manifest_hash = object_hash(OBJECT_MANIFEST, body);
+}
+
+void film_release(struct film *f)
+{
+    for (size_t i = 0; i < f->parts_n; i++)
+        free(f->parts[i].packet);
+    free(f->parts);
+    *f = (struct film){0};
+}
+
+struct storage_row film_row(const struct film *f, bool final, struct arena *arena)
+{
+    uint8_t body[OBJECT_BYTES_MAX], buf[OBJECT_BYTES_MAX];
+    struct storage_row row = {
+        .has_video = true,
+        .video = final ? f->final : f->video,
+        .stream = f->stream,
+        .credential = arena_copy(arena, slice_str("credential of the streamer")),
+        .thumbnail = slice_str("12456"),
+        .streamer_name = slice_str("Jean"),
+    };
+    struct writer w = writer_of(body, sizeof(body)), out = writer_of(buf, sizeof(buf));
+    video_encode(&row.video, &w);
+    signed_append(&out, OBJECT_VIDEO, slice_of(body, w.len), &f->key);
+    CHECK(!w.full && !out.full);
+    row.statement = arena_copy(arena, slice_of(buf, out.len));
+    row.statement_hash = object_hash(OBJECT_VIDEO, slice_of(body, w.len));
+    if (final)
+        row.manifest = arena_copy(arena, manifest_signed(f, buf, sizeof(buf)));
+    return row;
+}
+
+void film_hold(const struct film *f, struct storage_row *row, struct arena *arena,
+               const char *edge_id, enum object_type type, uint8_t state, uint64_t hlc)
+{
+    uint8_t body[OBJECT_BYTES_MAX], buf[OBJECT_BYTES_MAX];
+    struct signkey key;
+    key_of(edge_id, &key);
+    row->has_holding = true;
+    row->holding = (struct holding){.zone_id = f->video.zone_id,
+                                    .video_id = f->video.video_id,
+                                    .streamer_id = f->video.streamer_id,
+                                    .stream = f->stream,
+                                    .state = state,
+                                    .hlc = hlc};
+    CHECK(id_parse(slice_str(edge_id), &row->holding.edge_id) == ERR_OK);
+    struct writer w = writer_of(body, sizeof(body)), out = writer_of(buf, sizeof(buf));
+    holding_encode(&row->holding, &w);
+    signed_append(&out, type, slice_of(body, w.len), &key);
+    CHECK(!w.full && !out.full);
+    row->holding_row.type = type;
+    row->holding_row.object = arena_copy(arena, slice_of(buf, out.len));
+    row->holding_row.edge_credential = arena_copy(arena, slice_str("credential of the edge"));
+}
+
+/* ---- operations ---- */
+
+static uint64_t next_token;
+
+static struct storage_op *op_new(enum storage_kind kind)
+{
+    return storage_op_new(kind, ++next_token);
+}
+
+static struct id id_of(const char *text)
+{
+    struct id id;
+    CHECK(id_parse(slice_str(text), &id) == ERR_OK);
+    return id;
+}
+
+struct storage_op *op_claim(const struct film *f)
+{
+    struct storage_op *op = op_new(STORAGE_CLAIM);
+    op->u.row = film_row(f, false, &op->arena);
+    return op;
+}
+
+struct storage_op *op_live(const struct film *f, uint64_t hlc)
+{
+    CHECK(f->video.live);
+    struct storage_op *op = op_claim(f);
+    film_hold(f, &op->u.row, &op->arena, "edge1", OBJECT_PRESENCE, 1, hlc);
+    return op;
+}
+
+struct storage_op *op_copy(const struct film *f)
+{
+    struct storage_op *op = op_new(STORAGE_COPY_BEGIN);
+    op->u.copy_begin.video_id = f->video.video_id;
+    op->u.copy_begin.stream = f->stream;
+    return op;
+}
+
+struct storage_op *op_part(const struct film *f, size_t i)
+{
+    struct storage_op *op = op_new(STORAGE_PART_PUT);
+    struct part part;
+    op->u.part_put.packet =
+        msg_new(slice_of(NULL, 0), slice_of(f->parts[i].packet, f->parts[i].len), NULL);
+    CHECK(part_decode(op->u.part_put.packet->payload, &part) == ERR_OK);
+    op->u.part_put.video_id = f->video.video_id;
+    op->u.part_put.stream = f->stream;
+    op->u.part_put.chunk = part.chunk;
+    op->u.part_put.statement = part.statement;
+    op->u.part_put.sig = part.sig;
+    op->u.part_put.statement_hash = object_hash(OBJECT_CHUNK, part.statement);
+    op->u.part_put.index = part.index;
+    return op;
+}
+
+struct storage_op *op_finish(const struct film *f, uint64_t hlc, const char *receipt)
+{
+    struct storage_op *op = op_new(STORAGE_FINISH);
+    op->u.finish.stream = f->stream;
+    op->u.finish.manifest = f->manifest;
+    op->u.finish.row = film_row(f, true, &op->arena);
+    film_hold(f, &op->u.finish.row, &op->arena, "edge1", OBJECT_CUSTODY, 1, hlc);
+    op->u.finish.receipt = arena_copy(&op->arena, slice_str(receipt));
+    return op;
+}
+
+struct storage_op *op_merge(const struct film *f, bool final, const char *edge_id,
+                            enum object_type type, uint8_t state, uint64_t hlc)
+{
+    struct storage_op *op = op_new(STORAGE_ROW_MERGE);
+    op->u.row = film_row(f, final, &op->arena);
+    film_hold(f, &op->u.row, &op->arena, edge_id, type, state, hlc);
+    return op;
+}
+
+struct storage_op *op_get(const char *video_id)
+{
+    struct storage_op *op = op_new(STORAGE_VIDEO_GET);
+    op->u.video_get.video_id = id_of(video_id);
+    return op;
+}
+
+struct storage_op *op_read(const char *video_id, uint32_t chunk, uint32_t part, uint32_t bytes_max)
+{
+    struct storage_op *op = op_new(STORAGE_PARTS_READ);
+    op->u.parts_read.video_id = id_of(video_id);
+    op->u.parts_read.chunk = chunk;
+    op->u.parts_read.part = part;
+    op->u.parts_read.bytes_max = bytes_max;
+    return op;
+}
+
+struct storage_op *op_list(const char *after, uint32_t limit)
+{
+    struct storage_op *op = op_new(STORAGE_LIST);
+    op->u.list = (struct list_request){.limit = limit, .after = slice_str(after)};
+    return op;
+}
+
+struct storage_op *op_page(const char *after)
+{
+    struct storage_op *op = op_new(STORAGE_DB_PAGE);
+    op->u.db_page.first = !after[0];
+    if (after[0])
+        op->u.db_page.after = id_of(after);
+    return op;
+}
+
+struct storage_op *op_meta(const char *key, struct slice value)
+{
+    struct storage_op *op = op_new(STORAGE_META_PUT);
+    snprintf(op->u.meta_put.key, sizeof(op->u.meta_put.key), "%s", key);
+    op->u.meta_put.value = arena_copy(&op->arena, value);
+    return op;
+}
+
+void film_upload(struct world *w, const struct film *f)
+{
+    CHECK(world_err(w, op_claim(f)) == ERR_OK);
+    for (size_t i = 0; i < f->parts_n; i++)
+        CHECK(world_err(w, op_part(f, i)) == ERR_OK);
+    CHECK(world_err(w, op_finish(f, f->video.created_us, "receipt")) == ERR_OK);
+}

@@ -1,0 +1,85 @@
+#ifndef TESTS_EDGE_STORE_WORLD_H
+#define TESTS_EDGE_STORE_WORLD_H
+/*
+ * What the tests of the store share: a store in a folder of its own, films that
+ * are really signed and cut, and operations made of them.
+ */
+#include "edge/store/store.h"
+
+#include <stdlib.h>
+
+struct world {
+    char dir[64], path[96];
+    struct budget budget;
+    struct store_config config;
+    struct store *store;
+};
+
+/* world_setup, world_teardown: cmocka's; *state is the world, its store open as edge1. */
+int world_setup(void **state);
+int world_teardown(void **state);
+/* world_reopen: close and open again. */
+void world_reopen(struct world *w);
+/* world_do: submit and wait for the completion; other completions must not be under way. */
+struct storage_done *world_do(struct world *w, struct storage_op *op);
+/* world_err: as world_do, and only the error. */
+enum err world_err(struct world *w, struct storage_op *op);
+/* world_int: the first column of the first row, seen through a connection of its own. */
+int64_t world_int(struct world *w, const char *sql);
+/* world_text: the first column of every row, joined by spaces; static. */
+const char *world_text(struct world *w, const char *sql);
+void world_exec(struct world *w, const char *sql);
+
+struct film_part {
+    uint8_t *packet;
+    size_t len;
+    uint32_t chunk, index;
+};
+
+/* A video whose parts are cut and signed. Texts are static. */
+struct film {
+    struct video video; /* as at init; revision_us is created_us + 1 */
+    struct video final; /* with the manifest; revision_us is created_us + 2 */
+    struct hash stream;
+    struct signkey key;
+    struct manifest manifest;
+    size_t parts_n;
+    struct film_part *parts; /* in order */
+};
+
+enum { FILM_PART_BYTES = 1024 };
+
+/*
+ * film_make: an init chunk of one part, then chunks_n - 1 chunks of chunk_bytes.
+ * seed makes it different from another film of the same name.
+ */
+void film_make(struct film *f, const char *video_id, const char *streamer_id, uint64_t created_us,
+               unsigned seed, unsigned chunks_n, size_t chunk_bytes, uint32_t part_bytes);
+void film_release(struct film *f);
+
+/* film_row: the row at init, or the final one with its manifest. */
+struct storage_row film_row(const struct film *f, bool final, struct arena *arena);
+/* film_hold: add a holding to a row. */
+void film_hold(const struct film *f, struct storage_row *row, struct arena *arena,
+               const char *edge_id, enum object_type type, uint8_t state, uint64_t hlc);
+
+struct storage_op *op_claim(const struct film *f);
+/* op_live: a claim of a film whose video.live was set, with edge1's presence. */
+struct storage_op *op_live(const struct film *f, uint64_t hlc);
+struct storage_op *op_copy(const struct film *f);
+struct storage_op *op_part(const struct film *f, size_t i);
+/* op_finish: with edge1's custody; receipt: as text. */
+struct storage_op *op_finish(const struct film *f, uint64_t hlc, const char *receipt);
+/* op_merge: the row at init or the final one, with a holding of an edge. */
+struct storage_op *op_merge(const struct film *f, bool final, const char *edge_id,
+                            enum object_type type, uint8_t state, uint64_t hlc);
+struct storage_op *op_get(const char *video_id);
+struct storage_op *op_read(const char *video_id, uint32_t chunk, uint32_t part, uint32_t bytes_max);
+struct storage_op *op_list(const char *after, uint32_t limit);
+struct storage_op *op_page(const char *after);
+struct storage_op *op_meta(const char *key, struct slice value);
+
+/* film_upload: claim, all parts, finish; every one succeeds. */
+void film_upload(struct world *w, const struct film *f);
+
+#endif
