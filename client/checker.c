@@ -137,11 +137,12 @@ enum err checker_statement(struct checker *c, struct slice statement, const stru
 static enum err check_follows(struct checker *c, const struct chunk *chunk)
 {
     if (!hash_eq(&chunk->prev, &c->last_hash))
-        return fail(c, ERR_CONFLICT, "chunk %u does not follow from chunk %u: the hash chain is broken",
+        return fail(c, ERR_CONFLICT,
+                    "chunk %u does not follow from chunk %u: the hash chain is broken",
                     chunk->number, c->last_number);
     if (chunk->kind != CHUNK_INIT && chunk->init_number != c->init_number)
-        return fail(c, ERR_FORMAT, "chunk %u needs init chunk %u, but %u is the last", chunk->number,
-                    chunk->init_number, c->init_number);
+        return fail(c, ERR_FORMAT, "chunk %u needs init chunk %u, but %u is the last",
+                    chunk->number, chunk->init_number, c->init_number);
     if (chunk->number == 1 && chunk->kind != CHUNK_INIT &&
         slice_eq_str(c->video.media_type, "video/mp4"))
         return fail(c, ERR_FORMAT, "the video does not begin with an init chunk");
@@ -152,7 +153,8 @@ enum err checker_chunk(struct checker *c, const struct chunk *chunk, struct slic
                        bool gaps)
 {
     if (chunk->number <= c->last_number)
-        return fail(c, ERR_CONFLICT, "chunk %u comes after chunk %u", chunk->number, c->last_number);
+        return fail(c, ERR_CONFLICT, "chunk %u comes after chunk %u", chunk->number,
+                    c->last_number);
     if (c->ended)
         return fail(c, ERR_CONFLICT, "chunk %u comes after the end", chunk->number);
     bool next = chunk->number == c->last_number + 1;
@@ -179,12 +181,14 @@ enum err checker_chunk(struct checker *c, const struct chunk *chunk, struct slic
 enum err checker_end(struct checker *c)
 {
     if (!c->has_manifest)
-        return c->ended ? ERR_OK
-                        : fail(c, ERR_NOT_READY,
-                               "truncated: it stops after chunk %u with neither a manifest nor an end",
-                               c->last_number);
+        return c->ended
+                   ? ERR_OK
+                   : fail(c, ERR_NOT_READY,
+                          "truncated: it stops after chunk %u with neither a manifest nor an end",
+                          c->last_number);
     if (!c->complete || c->chunks != c->manifest.chunks || c->payload_bytes != c->manifest.bytes)
-        return fail(c, ERR_CONFLICT, "the manifest has %u chunks of %llu bytes, here are %u of %llu",
+        return fail(c, ERR_CONFLICT,
+                    "the manifest has %u chunks of %llu bytes, here are %u of %llu",
                     c->manifest.chunks, (unsigned long long)c->manifest.bytes, c->chunks,
                     (unsigned long long)c->payload_bytes);
     struct hash root = merkle_root(&c->statements);

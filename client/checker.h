@@ -17,7 +17,7 @@ enum { CHECKER_WHY_BYTES = 256 };
 
 struct checker {
     struct zone_params zone;
-    struct arena arena;           /* what the next two borrow from */
+    struct arena arena; /* what the next two borrow from */
     struct credential credential;
     struct video video;
     struct slice credential_bytes, statement_bytes, manifest_bytes; /* signed objects */
@@ -25,14 +25,14 @@ struct checker {
     bool has_manifest;
     struct manifest manifest;
     /* the chain so far */
-    uint32_t last_number;         /* 0: nothing yet */
+    uint32_t last_number; /* 0: nothing yet */
     uint32_t init_number;
-    struct hash last_hash;        /* of the statement of last_number */
-    struct merkle statements;     /* meaningful while no number was missing */
-    bool complete;                /* no number was missing since 1 */
+    struct hash last_hash;    /* of the statement of last_number */
+    struct merkle statements; /* meaningful while no number was missing */
+    bool complete;            /* no number was missing since 1 */
     uint64_t payload_bytes;
     uint32_t chunks;
-    bool ended;                   /* the last one was of kind end */
+    bool ended; /* the last one was of kind end */
     struct sig_cache cache;
     char why[CHECKER_WHY_BYTES];
 };
@@ -40,8 +40,8 @@ struct checker {
 /* What to verify, as it came. */
 struct claim {
     struct slice credential, statement, manifest; /* signed objects; manifest may be empty */
-    const struct id *video_id; /* which video it must be; NULL: any */
-    uint64_t valid_at_us;      /* the credential must be in date then; 0: stored content, no matter */
+    const struct id *video_id;                    /* which video it must be; NULL: any */
+    uint64_t valid_at_us; /* the credential must be in date then; 0: stored content, no matter */
 };
 
 /*

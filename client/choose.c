@@ -13,8 +13,8 @@
 double choose_score(const struct machine_load *load, double rtt_ms)
 {
     double latency = rtt_ms < CHOOSE_RTT_MS_MAX ? rtt_ms : CHOOSE_RTT_MS_MAX;
-    double score = 0.3 * load->cpu_percent + 0.3 * load->memory_percent +
-                   0.2 * load->disk_percent + 0.2 * latency / 10;
+    double score = 0.3 * load->cpu_percent + 0.3 * load->memory_percent + 0.2 * load->disk_percent +
+                   0.2 * latency / 10;
     bool overloaded = load->cpu_percent > CHOOSE_OVERLOAD_PERCENT ||
                       load->memory_percent > CHOOSE_OVERLOAD_PERCENT ||
                       load->disk_percent > CHOOSE_OVERLOAD_PERCENT;

@@ -6,9 +6,9 @@
 #include "wire/presence.h"
 
 enum {
-    EDGES_MAX = 256,                     /* answers that are kept */
-    CHOOSE_WAIT_US = 1000 * 1000,        /* how long answers are collected */
-    CHOOSE_RTT_MS_MAX = 1000,            /* more does not count */
+    EDGES_MAX = 256,              /* answers that are kept */
+    CHOOSE_WAIT_US = 1000 * 1000, /* how long answers are collected */
+    CHOOSE_RTT_MS_MAX = 1000,     /* more does not count */
     CHOOSE_OVERLOAD_PERCENT = 90,
     CHOOSE_OVERLOAD_PENALTY = 1000,
 };

@@ -30,20 +30,26 @@ extern const struct command command_login, command_ping, command_list, command_u
 
 /* The options of everything that talks to a broker; the last entries of each table. */
 #define OPTIONS_COMMON                                                                             \
-    {.name = "json", .help = "write the result as JSON", .kind = OPTION_FLAG},                     \
+    {.name = "json",                                                                               \
+     .env = "EDGECTL_JSON",                                                                        \
+     .help = "write the result as JSON",                                                           \
+     .kind = OPTION_FLAG},                                                                         \
         {.name = "timeout",                                                                        \
+         .env = "EDGECTL_TIMEOUT",                                                                 \
          .help = "how long to wait for the broker and for answers, in s",                          \
          .fallback = "10",                                                                         \
          .kind = OPTION_UINT,                                                                      \
          .min = 1,                                                                                 \
          .max = 3600},                                                                             \
-        {.name = "zone-key", .help = "the zone's public key, in base64, instead of trust on first use"}, \
+        {.name = "zone-key",                                                                       \
+         .help = "the zone's public key, in base64, instead of trust on first use"},               \
         {.name = "mqtt-broker",                                                                    \
          .help = "host, host:port or mqtt://, mqtts://, ws://, wss:// URL",                        \
          .fallback = "mqtt://127.0.0.1:1883"},                                                     \
         {.name = "mqtt-user", .help = "user name at the broker"},                                  \
         {.name = "mqtt-password", .help = "password at the broker"},                               \
-        {.name = "mqtt-ca-file", .help = "file of CA certificates (PEM) for the broker, instead of the system's"}, \
+        {.name = "mqtt-ca-file",                                                                   \
+         .help = "file of CA certificates (PEM) for the broker, instead of the system's"},         \
         {.name = "topic-prefix", .help = "levels before every topic"},                             \
     {                                                                                              \
         .name = NULL                                                                               \

@@ -15,10 +15,12 @@ enum {
 };
 
 static struct option options_list[] = {
-    {.name = "edge", .help = "id of the edge to ask (default: the best that answers)"},
-    {.name = "category", .help = "only this category"},
-    {.name = "query", .help = "only titles that contain this"},
-    {.name = "live", .help = "only what is live now", .kind = OPTION_FLAG},
+    {.name = "edge",
+     .env = "EDGECTL_EDGE",
+     .help = "id of the edge to ask (default: the best that answers)"},
+    {.name = "category", .env = "EDGECTL_CATEGORY", .help = "only this category"},
+    {.name = "query", .env = "EDGECTL_QUERY", .help = "only titles that contain this"},
+    {.name = "live", .env = "EDGECTL_LIVE", .help = "only what is live now", .kind = OPTION_FLAG},
     OPTIONS_COMMON,
 };
 
@@ -63,7 +65,8 @@ static void print_row(const struct catalogue_row *row)
     clock_iso8601(row->created_us, created);
     printf("%-24s %-5s %-16s %-14s %.19s  %-20s %s\n", row->video_id.s, row->live ? "live" : "",
            row->streamer_id.s, text_safe(row->category, category, sizeof(category)), created,
-           text_safe(row->edges, edges, sizeof(edges)), text_safe(row->title, title, sizeof(title)));
+           text_safe(row->edges, edges, sizeof(edges)),
+           text_safe(row->title, title, sizeof(title)));
 }
 
 static void print_page(const struct list_reply *reply, struct json_text *j, bool json)
@@ -78,8 +81,7 @@ static void print_page(const struct list_reply *reply, struct json_text *j, bool
 
 /* One page after `after`; ret_next is what to ask for next, empty at the end. */
 static enum exit_status one_page(struct session *s, const struct option *options,
-                                 const struct id *edge_id, struct json_text *j,
-                                 struct id *after)
+                                 const struct id *edge_id, struct json_text *j, struct id *after)
 {
     CLEANUP(arena_release) struct arena arena = {0};
     struct list_request request = {.client_id = id_slice(&s->id),

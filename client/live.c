@@ -25,15 +25,18 @@
 #include <sys/stat.h>
 
 enum {
-    LIVE_LAG_US = 3 * 1000 * 1000,      /* older than this in the outbox: drop to a keyframe */
+    LIVE_LAG_US = 3 * 1000 * 1000, /* older than this in the outbox: drop to a keyframe */
     LIVE_INIT_AGAIN_US = 3 * 1000 * 1000,
     LIVE_CAPTURE_BACK_US = 10 * 1000 * 1000, /* a fragment is dated back at most so far */
-    LIVE_MARKS_MAX = 256,               /* chunks whose age in the outbox is known */
+    LIVE_MARKS_MAX = 256,                    /* chunks whose age in the outbox is known */
 };
 
 static struct option options_live[] = {
     OPTIONS_PUBLISH,
-    {.name = "loop", .help = "a file: begin again at its end", .kind = OPTION_FLAG},
+    {.name = "loop",
+     .env = "EDGECTL_LOOP",
+     .help = "a file: begin again at its end",
+     .kind = OPTION_FLAG},
     {.name = "live-fragment-ms",
      .help = "length of a fragment, in ms; keyframes begin one anyway",
      .fallback = "200",
@@ -53,12 +56,12 @@ struct live_stream {
     struct publication pub;
     struct media *media;
     struct chunk_cutter cutter;
-    uint8_t *init;         /* owned: the init segment */
+    uint8_t *init; /* owned: the init segment */
     size_t init_len;
     bool granted, ever_granted, init_due, dropping, finished;
     enum exit_status status;
-    uint64_t asked_us;     /* last init sent */
-    uint64_t uptime_s;     /* of the edge, to see that it started anew */
+    uint64_t asked_us; /* last init sent */
+    uint64_t uptime_s; /* of the edge, to see that it started anew */
     uint64_t last_capture_us;
     /* how far behind the broker is */
     uint64_t published_bytes;

@@ -25,9 +25,9 @@ struct live_chunk {
     uint8_t statement[STATEMENT_BYTES_MAX];
     size_t statement_len;
     struct signature sig;
-    uint32_t have_n;       /* parts that are there */
-    uint8_t *have;         /* owned: a bit per part */
-    uint8_t *payload;      /* owned: chunk.payload_len */
+    uint32_t have_n;  /* parts that are there */
+    uint8_t *have;    /* owned: a bit per part */
+    uint8_t *payload; /* owned: chunk.payload_len */
 };
 
 struct live_view {
@@ -35,9 +35,9 @@ struct live_view {
     size_t held_n;
     size_t held_bytes;
     bool playing;
-    uint32_t last_number;  /* of the last chunk that was given out */
-    uint32_t init_number;  /* of the init chunk that was given out last; 0: none */
-    uint64_t stuck_us;     /* since when something waits for what is missing; 0: nothing does */
+    uint32_t last_number; /* of the last chunk that was given out */
+    uint32_t init_number; /* of the init chunk that was given out last; 0: none */
+    uint64_t stuck_us;    /* since when something waits for what is missing; 0: nothing does */
     /* counters */
     uint64_t duplicates, old, conflicts, no_room, gaps, skipped_chunks;
 };

@@ -20,9 +20,13 @@
 enum { BUSY_WAIT_US = 1000 * 1000 };
 
 static struct option options_login[] = {
-    {.name = "user", .help = "account at the zone (local provider)"},
-    {.name = "password-file", .help = "file whose first line is the password"},
-    {.name = "token", .help = "a provider's access token (JWT) instead of user and password"},
+    {.name = "user", .env = "EDGECTL_USER", .help = "account at the zone (local provider)"},
+    {.name = "password-file",
+     .env = "EDGECTL_PASSWORD_FILE",
+     .help = "file whose first line is the password"},
+    {.name = "token",
+     .env = "EDGECTL_TOKEN",
+     .help = "a provider's access token (JWT) instead of user and password"},
     OPTIONS_COMMON,
 };
 

@@ -34,9 +34,10 @@ static void print_statuses(void)
 
 static void print_overview(FILE *file)
 {
-    fprintf(file, "usage: edgectl COMMAND [OPTIONS] [ARGUMENTS]\n\n"
-                  "Streams, stores and watches video over the edges of a zone; everything is signed\n"
-                  "by its streamer and verified by its viewers.\n\n");
+    fprintf(file,
+            "usage: edgectl COMMAND [OPTIONS] [ARGUMENTS]\n\n"
+            "Streams, stores and watches video over the edges of a zone; everything is signed\n"
+            "by its streamer and verified by its viewers.\n\n");
     for (size_t i = 0; i < COMMANDS_N; i++)
         fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
     fprintf(file, "  %-8s %s\n", "help", "this text, or a command's: edgectl help COMMAND");
@@ -46,8 +47,9 @@ static void print_help(const struct command *c)
 {
     printf("usage: edgectl %s [OPTIONS] %s\n\n%s\n\n", c->name, c->arguments, c->details);
     config_print_help(c->options);
-    printf("\nEvery option may also stand in the environment, or in the file .env here, in\n"
-           "capitals with '_' for '-': MQTT_BROKER for --mqtt-broker.\n");
+    printf("\nEvery option may also stand in the environment, or in the file .env here: its\n"
+           "name in capitals with '_' for '-' after EDGECTL_, as in EDGECTL_EDGE; without\n"
+           "EDGECTL_ for MQTT_*, TOPIC_PREFIX, ZONE_KEY and LIVE_FRAGMENT_MS.\n");
     print_statuses();
 }
 
@@ -68,7 +70,8 @@ static enum exit_status run(const struct command *c, int argc, char **argv)
     if (config_load(c->options, argc, argv, positional, &n, error) != ERR_OK)
         say("%s", error);
     else if (n < c->arguments_min || n > c->arguments_max)
-        say("usage: edgectl %s [OPTIONS] %s; see edgectl %s --help", c->name, c->arguments, c->name);
+        say("usage: edgectl %s [OPTIONS] %s; see edgectl %s --help", c->name, c->arguments,
+            c->name);
     else
         status = c->run(c->options, positional, n);
     config_release(c->options);

@@ -52,8 +52,8 @@ struct media {
     bool has_pending, has_video, at_end, init_done;
     struct track tracks[TRACKS_MAX];
     int tracks_n;
-    int64_t shift_us;  /* added to input times */
-    int64_t end_us;    /* the latest end of a packet so far */
+    int64_t shift_us; /* added to input times */
+    int64_t end_us;   /* the latest end of a packet so far */
     uint64_t paced_from_us;
     bool pacing;
     /* the fragment that is being filled */
@@ -385,8 +385,8 @@ static void retime(struct media *m, struct track *t, AVPacket *p)
 /* Through the track's filter, one in, one out; false: the packet is damaged. */
 static bool filtered(struct track *t, AVPacket *p)
 {
-    return !t->filter || (av_bsf_send_packet(t->filter, p) >= 0 &&
-                          av_bsf_receive_packet(t->filter, p) >= 0);
+    return !t->filter ||
+           (av_bsf_send_packet(t->filter, p) >= 0 && av_bsf_receive_packet(t->filter, p) >= 0);
 }
 
 /* Back to the beginning; times go on from the end. */
@@ -467,12 +467,11 @@ static bool cut_due(const struct media *m)
     int64_t age_us = pending_us(m) - m->start_us;
     if (!m->init_done && !all_seen(m) && age_us < MEDIA_FIRST_WAIT_US)
         return false;
-    bool at_key = !m->has_video ||
-                  (pending_track(m)->video && (m->pending->flags & AV_PKT_FLAG_KEY));
+    bool at_key =
+        !m->has_video || (pending_track(m)->video && (m->pending->flags & AV_PKT_FLAG_KEY));
     if (m->options.live)
         return (m->has_video && at_key) || age_us >= (int64_t)m->options.fragment_us;
-    return (at_key && age_us >= MEDIA_FILE_FRAGMENT_MIN_US) ||
-           age_us >= MEDIA_FILE_FRAGMENT_MAX_US;
+    return (at_key && age_us >= MEDIA_FILE_FRAGMENT_MIN_US) || age_us >= MEDIA_FILE_FRAGMENT_MAX_US;
 }
 
 static enum err write_pending(struct media *m)
@@ -517,7 +516,8 @@ static enum err flush(struct media *m, int64_t end_us, struct fragment *ret)
         .init = !m->init_done,
         .keyframe = m->init_done && m->keyframe,
         .start_us = since_first > 0 ? (uint64_t)since_first : 0,
-        .duration_us = m->init_done ? (uint32_t)(length_us < UINT32_MAX ? length_us : UINT32_MAX) : 0,
+        .duration_us =
+            m->init_done ? (uint32_t)(length_us < UINT32_MAX ? length_us : UINT32_MAX) : 0,
         .bytes = mem_resize(m->bytes, m->len),
         .len = m->len,
     };

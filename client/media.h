@@ -22,7 +22,7 @@ enum {
     MEDIA_CODECS_BYTES = 64,
     MEDIA_FILE_FRAGMENT_MIN_US = 1000 * 1000,     /* file: cut at the first keyframe after */
     MEDIA_FILE_FRAGMENT_MAX_US = 8 * 1000 * 1000, /* file: cut regardless */
-    MEDIA_FIRST_WAIT_US = 3 * 1000 * 1000, /* the first cut waits so long for every stream */
+    MEDIA_FIRST_WAIT_US = 3 * 1000 * 1000,        /* the first cut waits so long for every stream */
 };
 
 struct media; /* opaque */

@@ -11,6 +11,7 @@ enum { WAIT_MS_MAX = 60000 };
 
 static struct option options_ping[] = {
     {.name = "wait",
+     .env = "EDGECTL_WAIT",
      .help = "how long answers are collected, in ms",
      .fallback = "1000",
      .kind = OPTION_UINT,
@@ -80,9 +81,10 @@ const struct command command_ping = {
     .name = "ping",
     .arguments = "",
     .summary = "every edge that answers: load, round trip; best first",
-    .details = "Asks all edges at once and lists those that answer, best first: the order in which\n"
-               "the other commands choose one. The score is 0.3 CPU % + 0.3 memory % + 0.2 disk % +\n"
-               "0.2 of the round trip (1 s counts 100), and 1000 more if anything is above 90 %.",
+    .details =
+        "Asks all edges at once and lists those that answer, best first: the order in which\n"
+        "the other commands choose one. The score is 0.3 CPU % + 0.3 memory % + 0.2 disk % +\n"
+        "0.2 of the round trip (1 s counts 100), and 1000 more if anything is above 90 %.",
     .options = options_ping,
     .run = run,
 };

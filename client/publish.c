@@ -187,9 +187,8 @@ enum err publication_init(struct publication *p)
         .credential = slice_of(p->streamer.bytes, p->streamer.len),
         .statement = slice_of(p->statement, p->statement_len),
     };
-    struct request_signer signer = {.target = id_slice(&p->edge_id),
-                                    .ts_us = clock_utc_us(),
-                                    .key = &p->streamer.key};
+    struct request_signer signer = {
+        .target = id_slice(&p->edge_id), .ts_us = clock_utc_us(), .key = &p->streamer.key};
     crypto_random(signer.nonce.b, NONCE_BYTES);
     return session_send(&p->session, p->topic, id_slice(&p->edge_id),
                         upload_init_encode(&init, v->live, &signer, &arena));

@@ -12,11 +12,18 @@
 
 /* The options of both commands; see OPTIONS_COMMON. */
 #define OPTIONS_PUBLISH                                                                            \
-    {.name = "id", .help = "id of the video, [A-Za-z0-9_-]{1,64} (default: random)"},              \
-        {.name = "title", .help = "title (default: the file's name)"},                             \
-        {.name = "category", .help = "category", .fallback = "video"},                             \
-        {.name = "description", .help = "description", .fallback = ""},                            \
-        {.name = "thumbnail", .help = "small picture (JPEG, PNG, WebP, GIF; about 9 kB)"},         \
+    {.name = "id",                                                                                 \
+     .env = "EDGECTL_ID",                                                                          \
+     .help = "id of the video, [A-Za-z0-9_-]{1,64} (default: random)"},                            \
+        {.name = "title", .env = "EDGECTL_TITLE", .help = "title (default: the file's name)"},     \
+        {.name = "category", .env = "EDGECTL_CATEGORY", .help = "category", .fallback = "video"},  \
+        {.name = "description",                                                                    \
+         .env = "EDGECTL_DESCRIPTION",                                                             \
+         .help = "description",                                                                    \
+         .fallback = ""},                                                                          \
+        {.name = "thumbnail",                                                                      \
+         .env = "EDGECTL_THUMBNAIL",                                                               \
+         .help = "small picture (JPEG, PNG, WebP, GIF; about 9 kB)"},                              \
     {                                                                                              \
         .name = "edge", .help = "id of the edge to send to (default: the best that answers)"       \
     }
@@ -27,9 +34,9 @@ struct publication {
     struct zone_params zone;
     struct streamer streamer;
     struct id edge_id;
-    struct arena arena;      /* texts of the statement */
+    struct arena arena; /* texts of the statement */
     struct video video;
-    struct slice thumbnail;  /* as text */
+    struct slice thumbnail; /* as text */
     struct hash stream;
     enum topic_kind topic, reply_topic;
     uint8_t statement[VIDEO_OBJECT_BYTES_MAX]; /* signed, as it stands now */

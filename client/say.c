@@ -11,7 +11,10 @@ static size_t shown_length(struct slice s)
     uint8_t c = s.ptr[0];
     if (c < 0x80)
         return c >= 0x20 && c != 0x7f ? 1 : 0;
-    size_t n = c >= 0xc2 && c <= 0xdf ? 2 : c >= 0xe0 && c <= 0xef ? 3 : c >= 0xf0 && c <= 0xf4 ? 4 : 0;
+    size_t n = c >= 0xc2 && c <= 0xdf   ? 2
+               : c >= 0xe0 && c <= 0xef ? 3
+               : c >= 0xf0 && c <= 0xf4 ? 4
+                                        : 0;
     if (n == 0 || n > s.len)
         return 0;
     for (size_t i = 1; i < n; i++)

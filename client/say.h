@@ -5,8 +5,8 @@
  * (text or JSON). Text that came from the network passes through text_safe, so
  * that it cannot command a terminal.
  */
-#include "base/slice.h"
 #include "base/err.h"
+#include "base/slice.h"
 
 #include <stdio.h>
 

@@ -88,7 +88,8 @@ static enum exit_status wait_for_broker(struct session *s)
         if (news == SESSION_TIMEOUT) {
             char why[BUS_ERROR_BYTES];
             bus_last_error(s->bus, why);
-            say("no connection after %llu s: %s; start the broker, or name another with --mqtt-broker",
+            say("no connection after %llu s: %s; start the broker, or name another with "
+                "--mqtt-broker",
                 (unsigned long long)(s->timeout_us / 1000000), why[0] ? why : "no answer");
             return STATUS_NO_ANSWER;
         }
@@ -225,8 +226,8 @@ enum err session_subscribe(struct session *s, enum topic_kind kind, struct slice
 {
     char buf[TOPIC_BUF_BYTES];
     int filter;
-    enum err err = bus_subscribe(s->bus, LANE, topic_print(kind, slice_str(s->prefix), a, b, buf),
-                                 1, &filter);
+    enum err err =
+        bus_subscribe(s->bus, LANE, topic_print(kind, slice_str(s->prefix), a, b, buf), 1, &filter);
     if (err != ERR_OK)
         return err;
     uint64_t deadline_us = clock_mono_us() + s->timeout_us;
@@ -263,8 +264,7 @@ enum err session_send_msg(struct session *s, enum topic_kind kind, struct slice 
     return bus_publish(s->bus, LANE, topic, msg, 1, false);
 }
 
-enum err session_send(struct session *s, enum topic_kind kind, struct slice a,
-                      struct slice payload)
+enum err session_send(struct session *s, enum topic_kind kind, struct slice a, struct slice payload)
 {
     CLEANUP(msg_unref_ptr) struct msg *msg = msg_new((struct slice){0}, payload, NULL);
     return session_send_msg(s, kind, a, msg);

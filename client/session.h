@@ -78,8 +78,7 @@ enum err session_send(struct session *s, enum topic_kind kind, struct slice a,
                       struct slice payload);
 
 /* session_send_msg: as session_send, without a copy; msg stays the caller's. */
-enum err session_send_msg(struct session *s, enum topic_kind kind, struct slice a,
-                          struct msg *msg);
+enum err session_send_msg(struct session *s, enum topic_kind kind, struct slice a, struct msg *msg);
 
 /* A request, and who looks at what comes back. */
 struct ask {

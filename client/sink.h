@@ -9,10 +9,10 @@
 #include "trust/crypto.h"
 
 struct sink {
-    int fd;             /* -1: nowhere */
+    int fd; /* -1: nowhere */
     bool own_fd;
-    char *path;         /* the final name; NULL: none */
-    char *part_path;    /* written first, renamed by sink_commit; NULL: path itself is written */
+    char *path;      /* the final name; NULL: none */
+    char *part_path; /* written first, renamed by sink_commit; NULL: path itself is written */
     struct sha256 hash;
     uint64_t bytes;
 };

@@ -17,7 +17,8 @@ static enum err fail_errno(struct source *s, const char *what)
     return ERR_IO;
 }
 
-/* A file that libavformat knows, in codecs that MP4 carries, is media; all others go as they are. */
+/* A file that libavformat knows, in codecs that MP4 carries, is media; all others go as they are.
+ */
 static enum err open_input(struct source *s)
 {
     struct media_options options = {.fragment_bytes_max = CHUNK_BYTES_MAX};

@@ -12,7 +12,7 @@
 enum { SOURCE_PIECE_BYTES = 1024 * 1024 }; /* of a file that is no media */
 
 struct source {
-    const char *path; /* borrowed */
+    const char *path;    /* borrowed */
     struct media *media; /* NULL: as it is */
     int fd;              /* as it is; else -1 */
     uint64_t size_bytes;

@@ -54,12 +54,12 @@ struct upload {
     struct held *first, *last; /* I1 */
     bool all_cut, granted, resumed;
     struct sha256 hash;
-    uint64_t safe_bytes;       /* payload of chunks that are acknowledged */
-    uint64_t sent_mark;        /* bus: sent_bytes when last looked */
+    uint64_t safe_bytes; /* payload of chunks that are acknowledged */
+    uint64_t sent_mark;  /* bus: sent_bytes when last looked */
     uint8_t manifest[OBJECT_BYTES_MAX];
     size_t manifest_len;
     struct hash manifest_hash;
-    uint64_t receipt_us;       /* its time */
+    uint64_t receipt_us; /* its time */
     unsigned refusals;
     char refusal[256];
     struct progress progress;
@@ -171,8 +171,7 @@ static enum err send_part(struct upload *u, const struct held *h)
     CHECK(cut_chunk_part(&h->cut, u->push.cursor_part, packet) == len);
     CLEANUP(msg_unref_ptr) struct msg *msg = msg_alloc(len, NULL, &bytes);
     memcpy(bytes, packet, len);
-    enum err err =
-        session_send_msg(&u->pub.session, u->pub.topic, id_slice(&u->pub.edge_id), msg);
+    enum err err = session_send_msg(&u->pub.session, u->pub.topic, id_slice(&u->pub.edge_id), msg);
     if (err == ERR_OK)
         push_was_sent(&u->push, h->cut.chunk.parts_n, len, clock_mono_us());
     return err;
@@ -285,8 +284,8 @@ static bool beyond(const struct upload_ack *ack)
 static enum exit_status take_ack(struct upload *u, const struct upload_ack *ack)
 {
     uint64_t now_us = clock_mono_us();
-    uint32_t window = ack->window_bytes < UPLOAD_WINDOW_OURS_MAX ? ack->window_bytes
-                                                                 : UPLOAD_WINDOW_OURS_MAX;
+    uint32_t window =
+        ack->window_bytes < UPLOAD_WINDOW_OURS_MAX ? ack->window_bytes : UPLOAD_WINDOW_OURS_MAX;
     uint32_t next = u->push.next, next_part = u->push.next_part;
     if (ack->receipt.len && u->push.state == PUSH_FINISHING && u->manifest_len) {
         const char *fault = receipt_fault(u, ack);
@@ -343,7 +342,7 @@ static enum exit_status take_answer(struct upload *u, const struct topic *topic,
         return STATUS_OK;
     if (reply_is_error(payload, &arena, &error))
         return slice_eq(error.video_id, id_slice(&u->pub.video.video_id)) ? take_error(u, &error)
-                                                                         : STATUS_OK;
+                                                                          : STATUS_OK;
     if (upload_ack_decode(payload, &arena, &ack) != ERR_OK ||
         !id_eq(&ack.video_id, &u->pub.video.video_id))
         return STATUS_OK;
@@ -527,8 +526,10 @@ const struct command command_upload = {
     .summary = "sign a file and store it at an edge",
     .details =
         "Media that MP4 can carry is repacked (not re-encoded) into fragmented MP4; any other\n"
-        "file is stored as it is. Succeeds only with the edge's signed receipt. Prints the SHA-256\n"
-        "of what was signed: `edgectl watch ID -o FILE` writes exactly those bytes. An upload that\n"
+        "file is stored as it is. Succeeds only with the edge's signed receipt. Prints the "
+        "SHA-256\n"
+        "of what was signed: `edgectl watch ID -o FILE` writes exactly those bytes. An upload "
+        "that\n"
         "was interrupted goes on when the same command is run again with the same --id.",
     .arguments_min = 1,
     .arguments_max = 1,

@@ -48,8 +48,7 @@ static bool number_of(const char *text, const char *name, uint64_t *ret)
 static bool id_of(const char *text, const char *name, struct id *ret)
 {
     char value[ID_BYTES_MAX + 1];
-    return line_of(text, name, value, sizeof(value)) &&
-           id_parse(slice_str(value), ret) == ERR_OK;
+    return line_of(text, name, value, sizeof(value)) && id_parse(slice_str(value), ret) == ERR_OK;
 }
 
 static bool parse(const char *text, struct upload_state *ret)

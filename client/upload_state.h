@@ -10,11 +10,11 @@
 enum { UPLOAD_PATH_BYTES_MAX = 4096 };
 
 struct upload_state {
-    struct hash nonce;    /* names the stream, with the ids */
+    struct hash nonce; /* names the stream, with the ids */
     uint64_t created_us;
     uint64_t revision_us; /* the last that was signed */
     uint32_t part_bytes;
-    uint64_t size_bytes;  /* the file, to see that it is still the same */
+    uint64_t size_bytes; /* the file, to see that it is still the same */
     int64_t mtime_ns;
     struct id zone_id, streamer_id, edge_id;
     char path[UPLOAD_PATH_BYTES_MAX]; /* absolute */

@@ -16,8 +16,12 @@
 enum { FAULTS_SHOWN_MAX = 20 };
 
 static struct option options_verify[] = {
-    {.name = "proof", .help = "proof file of a saved video: verify FILE offline"},
-    {.name = "edge", .help = "verify ID: id of the edge to ask (default: the best that answers)"},
+    {.name = "proof",
+     .env = "EDGECTL_PROOF",
+     .help = "proof file of a saved video: verify FILE offline"},
+    {.name = "edge",
+     .env = "EDGECTL_EDGE",
+     .help = "verify ID: id of the edge to ask (default: the best that answers)"},
     OPTIONS_COMMON,
 };
 
@@ -25,7 +29,7 @@ static struct option options_verify[] = {
 struct saved {
     struct checker checker;
     FILE *file;
-    uint64_t offset;      /* of the next chunk in FILE */
+    uint64_t offset; /* of the next chunk in FILE */
     uint64_t faults;
     uint32_t first_chunk;
     uint32_t gaps;
@@ -61,7 +65,8 @@ static void check_payload(struct saved *s, const struct chunk *c)
         sha256_add(&s->hash, slice_of(part, n));
         if (n < len) {
             uint64_t at = s->offset + (uint64_t)i * c->part_bytes + n;
-            fault(s, "the file stops at byte %llu, in part %u of %u of chunk %u (bytes %llu to %llu)",
+            fault(s,
+                  "the file stops at byte %llu, in part %u of %u of chunk %u (bytes %llu to %llu)",
                   (unsigned long long)at, i, c->parts_n, c->number, (unsigned long long)s->offset,
                   (unsigned long long)end - 1);
             s->short_file = true;
@@ -72,7 +77,8 @@ static void check_payload(struct saved *s, const struct chunk *c)
     }
     struct hash root = merkle_root(&tree);
     if (!hash_eq(&root, &c->root))
-        fault(s, "chunk %u, bytes %llu to %llu (%u parts): these are not the bytes that were signed",
+        fault(s,
+              "chunk %u, bytes %llu to %llu (%u parts): these are not the bytes that were signed",
               c->number, (unsigned long long)s->offset, (unsigned long long)end - 1, c->parts_n);
     s->offset = end;
 }
@@ -149,8 +155,9 @@ static void report(const struct saved *s, const char *path)
     if (c->has_manifest)
         printf("whole: it is all that the manifest lists\n");
     else
-        printf("a part: chunks %u to %u with %u gaps%s; there is no manifest to say what is missing\n",
-               s->first_chunk, c->last_number, s->gaps, c->ended ? ", to its signed end" : "");
+        printf(
+            "a part: chunks %u to %u with %u gaps%s; there is no manifest to say what is missing\n",
+            s->first_chunk, c->last_number, s->gaps, c->ended ? ", to its signed end" : "");
 }
 
 /* The zone that the proof names must be, or follow from, the pinned one. */
@@ -175,7 +182,8 @@ static enum exit_status trust_zone(const struct option *options, struct slice by
     if (err == ERR_OK)
         err = zone_accept(&pin.params, &zone);
     if (err != ERR_OK) {
-        say("the proof is about a zone that does not follow from the pinned key (%s)", err_name(err));
+        say("the proof is about a zone that does not follow from the pinned key (%s)",
+            err_name(err));
         return STATUS_UNVERIFIED;
     }
     *ret = zone;

@@ -18,11 +18,18 @@
 #include <stdlib.h>
 
 static struct option options_watch[] = {
-    {.name = "edge", .help = "id of the edge to ask first (default: the best that answers)"},
-    {.name = "output", .help = "file to write, - for standard output (default: only verify)",
+    {.name = "edge",
+     .env = "EDGECTL_EDGE",
+     .help = "id of the edge to ask first (default: the best that answers)"},
+    {.name = "output",
+     .env = "EDGECTL_OUTPUT",
+     .help = "file to write, - for standard output (default: only verify)",
      .letter = 'o'},
-    {.name = "proof", .help = "file for what makes the output verifiable offline"},
+    {.name = "proof",
+     .env = "EDGECTL_PROOF",
+     .help = "file for what makes the output verifiable offline"},
     {.name = "duration",
+     .env = "EDGECTL_DURATION",
      .help = "live: stop after so many s of it (0: at its end)",
      .fallback = "0",
      .kind = OPTION_UINT,
@@ -117,9 +124,8 @@ static bool take_info(void *context, const struct topic *topic, struct slice pay
 /* Ask one edge; busy and not_ready are asked again until --timeout. */
 static enum err ask_info(struct view *v, struct info_wait *w)
 {
-    struct watch_request request = {.kind = WATCH_INIT,
-                                    .client_id = id_slice(&v->session->id),
-                                    .video_id = v->order.video_id};
+    struct watch_request request = {
+        .kind = WATCH_INIT, .client_id = id_slice(&v->session->id), .video_id = v->order.video_id};
     struct ask ask = {.kind = TOPIC_WATCH,
                       .a = id_slice(&v->edge_id),
                       .payload = watch_request_encode(&request, w->arena),
@@ -284,7 +290,8 @@ static void summary_json(const struct view *v, bool verified, const char *sha256
     json_text_uint(&j, "rejected", v->rejected);
     json_text_uint(&j, "duplicates", v->duplicates);
     json_text_str(&j, "sha256", slice_str(sha256));
-    json_text_real(&j, "first_part_ms", v->first_part_us ? ms(v->first_part_us - v->started_us) : 0);
+    json_text_real(&j, "first_part_ms",
+                   v->first_part_us ? ms(v->first_part_us - v->started_us) : 0);
     if (v->live) {
         json_text_uint(&j, "gaps", v->gaps);
         json_text_uint(&j, "skipped_chunks", v->skipped_chunks);
@@ -313,7 +320,9 @@ static void summary_text(const struct view *v, bool verified, const char *sha256
         fprintf(file,
                 "verified against zone %s: credential, statement, every part, the hash chain%s\n",
                 v->zone.zone_id.s,
-                v->checker.has_manifest ? " and the manifest" : v->live ? "" : " and the end");
+                v->checker.has_manifest ? " and the manifest"
+                : v->live               ? ""
+                                        : " and the end");
 }
 
 /* Where the media itself goes to standard output, the summary does not. */

@@ -49,9 +49,9 @@ struct view {
     /* for the summary */
     uint64_t started_us, first_part_us; /* monotonic: edge asked; first part, 0: none yet */
     uint64_t parts, packets_bytes, duplicates;
-    uint64_t rejected;                  /* messages that did not verify */
+    uint64_t rejected;                    /* messages that did not verify */
     char rejected_why[CHECKER_WHY_BYTES]; /* the last one's reason */
-    uint64_t gaps, skipped_chunks;      /* live */
+    uint64_t gaps, skipped_chunks;        /* live */
     uint64_t age_n, age_sum_us, age_max_us;
     uint32_t first_chunk;
 };

@@ -6,23 +6,22 @@
  *      ^                |  \--unsigned end, silence--> truncated
  *      +---- silence ---+
  */
-#include "client/watch.h"
-
 #include "base/check.h"
 #include "base/mem.h"
 #include "client/live_view.h"
 #include "client/say.h"
+#include "client/watch.h"
 
 #include <stdlib.h>
 
 struct live {
     struct view *view;
     struct live_view order;
-    struct hash init_hash;     /* of the init segment that was written last */
+    struct hash init_hash; /* of the init segment that was written last */
     bool init_written, ended;
     uint64_t joined_us, heard_us; /* last join sent; last verified part */
-    uint64_t end_heard_us;     /* an unsigned end came; 0: none */
-    uint64_t playing_us;       /* first chunk written */
+    uint64_t end_heard_us;        /* an unsigned end came; 0: none */
+    uint64_t playing_us;          /* first chunk written */
 };
 
 static void join(struct live *l)
@@ -123,9 +122,9 @@ static void take_json(struct live *l, const struct topic *topic, struct slice pa
 
 static bool for_us(const struct view *v, const struct topic *topic)
 {
-    return view_reply(v, topic) || (topic->kind == TOPIC_LIVE_PARTS &&
-                                    slice_eq(topic->a, id_slice(&v->edge_id)) &&
-                                    slice_eq(topic->b, id_slice(&v->order.video_id)));
+    return view_reply(v, topic) ||
+           (topic->kind == TOPIC_LIVE_PARTS && slice_eq(topic->a, id_slice(&v->edge_id)) &&
+            slice_eq(topic->b, id_slice(&v->order.video_id)));
 }
 
 static uint64_t least(uint64_t a, uint64_t b)

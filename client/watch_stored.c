@@ -6,27 +6,26 @@
  *   I2  All parts of a chunk stand under one statement, which follows from the
  *       chunk before; this is checked at its first part.
  */
-#include "client/watch.h"
-
 #include "base/check.h"
 #include "client/say.h"
+#include "client/watch.h"
 #include "flow/pull.h"
 
 struct stored {
     struct view *view;
     struct pull pull;
-    struct hash current;  /* the statement under which the current chunk stands */
-    uint64_t useful_us;   /* last time that a part was taken */
+    struct hash current; /* the statement under which the current chunk stands */
+    uint64_t useful_us;  /* last time that a part was taken */
     struct wire_error error;
-    struct arena arena;   /* the error's texts */
+    struct arena arena; /* the error's texts */
 };
 
 static void send_init(struct view *v, struct arena *arena)
 {
-    struct watch_request init = {.kind = WATCH_INIT,
-                                 .client_id = id_slice(&v->session->id),
-                                 .video_id = v->order.video_id};
-    session_send(v->session, TOPIC_WATCH, id_slice(&v->edge_id), watch_request_encode(&init, arena));
+    struct watch_request init = {
+        .kind = WATCH_INIT, .client_id = id_slice(&v->session->id), .video_id = v->order.video_id};
+    session_send(v->session, TOPIC_WATCH, id_slice(&v->edge_id),
+                 watch_request_encode(&init, arena));
 }
 
 /*
@@ -87,8 +86,8 @@ static enum exit_status take_part(struct stored *st, struct slice packet)
         return STATUS_OK;
     }
     uint64_t now_us = clock_mono_us();
-    enum pull_verdict verdict = pull_part(&st->pull, part.chunk.number, part.index,
-                                          part.chunk.parts_n, packet.len, now_us);
+    enum pull_verdict verdict =
+        pull_part(&st->pull, part.chunk.number, part.index, part.chunk.parts_n, packet.len, now_us);
     if (verdict != PULL_ACCEPT) {
         v->duplicates += verdict == PULL_DUPLICATE;
         return STATUS_OK;
@@ -133,7 +132,8 @@ static enum exit_status gave_up(const struct stored *st)
 {
     const struct view *v = st->view;
     if (v->rejected) {
-        say("edge %s sends what does not verify, in place of part %u of chunk %u (%llu messages): %s",
+        say("edge %s sends what does not verify, in place of part %u of chunk %u (%llu messages): "
+            "%s",
             v->edge_id.s, st->pull.part, st->pull.chunk, (unsigned long long)v->rejected,
             v->rejected_why);
         return STATUS_UNVERIFIED;

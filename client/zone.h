@@ -11,8 +11,8 @@ enum { ZONE_COLLECT_US = 700 * 1000 }; /* after a first unpinned answer, wait fo
 
 /* What is known before anyone is asked. */
 struct zone_pin {
-    bool any;                  /* a key is pinned, by file or by --zone-key */
-    bool whole;                /* the file has all parameters; else params.zone_id is "" */
+    bool any;   /* a key is pinned, by file or by --zone-key */
+    bool whole; /* the file has all parameters; else params.zone_id is "" */
     struct zone_params params;
 };
 

@@ -19,6 +19,7 @@ unset RUN_PARENT
 B=${B:-build}
 VIDEO=${VIDEO:-}
 DURATION=${DURATION:-}
+export -n B VIDEO DURATION # ours, not options of the programs
 READY_S_MAX=20
 FIRST_LOOK_S=5
 LIVE_ID=live-demo

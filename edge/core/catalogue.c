@@ -18,21 +18,23 @@ enum {
 
 static bool plausible(const struct core *core, const struct storage_row *row)
 {
-    if (!row->has_holding)
-        return true;
     uint64_t at_us = (row->holding.hlc >> 16) * 1000;
     return at_us <= core->utc_us + HLC_AHEAD_MAX_US &&
            !id_eq(&row->holding.edge_id, &core->config.edge_id); /* only we write about us */
 }
 
+/* What its streamer signed about a video is merged whoever brings it; a holding only if it can be.
+ */
 static void merge(struct core *core, const struct storage_row *row)
 {
-    if (!plausible(core, row)) {
+    bool holding = row->has_holding && plausible(core, row);
+    if (row->has_holding && !holding)
         core_count(core, COUNT_rows_refused);
+    if (!row->has_video && !holding)
         return;
-    }
     struct storage_op *op = storage_op_new(STORAGE_ROW_MERGE, TOKEN_OF(TOKEN_MERGE, 0));
     op->u.row = storage_row_copy(&op->arena, row);
+    op->u.row.has_holding = holding;
     core_store(core, op);
 }
 

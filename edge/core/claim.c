@@ -36,12 +36,14 @@ static enum err judge(struct core *core, const struct verified_init *v, bool liv
         *ret_why = "the statement's live flag does not belong on this topic";
         return ERR_FORMAT;
     }
-    if (!core_fresh(core, &v->credential.pk, &v->auth)) {
+    enum err err = core_fresh(core, &v->credential.pk, &v->auth);
+    if (err == ERR_UNAUTHORIZED) {
         core_count(core, COUNT_replays_refused);
         *ret_why = "seen before, or the clock is more than 60 s off";
-        return ERR_UNAUTHORIZED;
+    } else if (err != ERR_OK) {
+        *ret_why = "too many requests at once; try again";
     }
-    return ERR_OK;
+    return err;
 }
 
 static struct storage_row row_of(struct core *core, const struct verified_init *v)
@@ -77,14 +79,37 @@ static void answer_running(struct core *core, struct ingest *in)
               id_slice(&in->row.video.streamer_id), MESSAGE_UPLOAD_ACK, ack);
 }
 
-/* A live that runs under this id for another stream of the same streamer is replaced. */
-static bool make_way(struct core *core, const struct verified_init *v)
+/* Another ingest of this kind and video id, in CLAIMING or past it; NULL: there is none. */
+static struct ingest *other(struct core *core, enum stream_use use, const struct id *video_id,
+                            const struct ingest *in, bool claiming)
+{
+    size_t cursor = 0;
+    for (struct ingest *x; (x = map_next(&core->ingests, &cursor)) != NULL;)
+        if (x != in && x->use == use && (x->state == INGEST_CLAIMING) == claiming &&
+            id_eq(&x->row.video.video_id, video_id))
+            return x;
+    return NULL;
+}
+
+/*
+ * A live that runs under this id for another stream of the same streamer is replaced: it is
+ * withdrawn before the new one is stamped, so that the new presence is the greater. Hence no
+ * second claim of an id before the first one was answered.
+ */
+static enum err make_way(struct core *core, const struct verified_init *v, const char **ret_why)
 {
     struct ingest *old = map_get(&core->lives, id_slice(&v->video.video_id));
-    if (!old || !id_eq(&old->row.video.streamer_id, &v->video.streamer_id))
-        return !old;
-    live_end(core, old, "replaced by a new stream");
-    return true;
+    if (other(core, STREAM_LIVE, &v->video.video_id, NULL, true)) {
+        *ret_why = "another init for this id is being answered; try again";
+        return ERR_BUSY;
+    }
+    if (old && !id_eq(&old->row.video.streamer_id, &v->video.streamer_id)) {
+        *ret_why = "a live of another streamer runs under this id";
+        return ERR_CONFLICT;
+    }
+    if (old)
+        live_end(core, old, "replaced by a new stream");
+    return ERR_OK;
 }
 
 void claim_init(struct core *core, struct event *ev, bool live)
@@ -109,8 +134,9 @@ void claim_init(struct core *core, struct event *ev, bool live)
             answer_running(core, in);
         return; /* CLAIMING, FINISHING: answered by what is under way */
     }
-    if (live && !make_way(core, v)) {
-        core_answer_error(core, &to, ERR_CONFLICT, "a live of another streamer runs under this id");
+    err = live ? make_way(core, v, &why) : ERR_OK;
+    if (err != ERR_OK) {
+        core_answer_error(core, &to, err, why);
         return;
     }
     in = ingest_new(core, live ? STREAM_LIVE : STREAM_UPLOAD, &v->stream, &v->credential.pk, &row);
@@ -176,9 +202,13 @@ void claim_done(struct core *core, const struct storage_done *done)
         ingest_free(core, in);
         return;
     }
+    /* An upload that this one replaces: storage has dropped it. What is in flight of it comes back
+     * to nobody. */
+    struct ingest *old = other(core, STREAM_UPLOAD, &in->row.video.video_id, in, false);
+    if (old)
+        ingest_free(core, old);
     ingest_start(core, in, &done->u.position);
     if (live)
         live_begin(core, in);
-    if (ingest_find(core, &in->stream) == in)
-        answer_running(core, in);
+    answer_running(core, in);
 }

@@ -136,7 +136,8 @@ void core_answer_error(struct core *core, const struct answer *to, enum err err,
             return;
         }
     }
-    if (core_room(core) <= EFFECTS_KEPT || !reply_id_ok(to->reply_id, core->config.allow_token_reply_ids)) {
+    if (core_room(core) <= EFFECTS_KEPT ||
+        !reply_id_ok(to->reply_id, core->config.allow_token_reply_ids)) {
         core_count(core, COUNT_answers_suppressed);
         return;
     }
@@ -165,24 +166,24 @@ static void nonces_expire(struct core *core)
     }
 }
 
-bool core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth)
+enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth)
 {
     uint64_t apart =
         auth->ts_us > core->utc_us ? auth->ts_us - core->utc_us : core->utc_us - auth->ts_us;
     if (apart > TIME_WINDOW_US)
-        return false;
+        return ERR_UNAUTHORIZED;
     nonces_expire(core);
     if (core->nonce_n == NONCES_MAX)
-        return false;
+        return ERR_BUSY;
     size_t at = (core->nonce_head + core->nonce_n) % NONCES_MAX;
     struct nonce_entry *entry = &core->nonce_ring[at];
     memcpy(entry->key, pk->b, KEY_BYTES);
     memcpy(entry->key + KEY_BYTES, auth->nonce.b, NONCE_BYTES);
     entry->seen_us = core->now_us;
     if (map_put(&core->nonces, slice_of(entry->key, sizeof(entry->key)), entry) != ERR_OK)
-        return false;
+        return ERR_UNAUTHORIZED;
     core->nonce_n++;
-    return true;
+    return ERR_OK;
 }
 
 static void view_replace(struct core *core, struct trust_view *view)

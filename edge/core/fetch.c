@@ -208,7 +208,8 @@ void fetch_part(struct core *core, struct ingest *in, struct part_event *ev)
     if (in->state != INGEST_RUNNING || !in->informed || in->failed != ERR_OK)
         return;
     const struct part *p = &ev->part;
-    enum err err = ingest_put(core, in, ev);
+    bool beyond = p->chunk.number > in->manifest.chunks; /* the manifest would not match any more */
+    enum err err = beyond ? ERR_FORMAT : ingest_put(core, in, ev);
     if (err ==
         ERR_FORMAT) { /* signed by the streamer, yet not what follows: this source is wrong */
         core_count(core, COUNT_parts_refused);
@@ -273,6 +274,12 @@ void fetch_committed(struct core *core, struct ingest *in, const struct storage_
 
 /* ---- time ---- */
 
+/* Credit follows the disk: no more is asked for while half a window waits for its commit. */
+static bool may_ask(const struct ingest *in)
+{
+    return in->inflight_bytes <= FETCH_WINDOW_BYTES / 2 || in->pull.seek_due;
+}
+
 static void pump_one(struct core *core, struct ingest *in)
 {
     if (in->state != INGEST_RUNNING || in->recv_chunk > in->manifest.chunks)
@@ -283,10 +290,7 @@ static void pump_one(struct core *core, struct ingest *in)
         return;
     }
     struct pull_request req;
-    /* Credit follows the disk: no more is asked for while half a window waits for its commit. */
-    while (core_room(core) > 8 &&
-           (in->inflight_bytes <= FETCH_WINDOW_BYTES / 2 || in->pull.seek_due) &&
-           pull_next(&in->pull, core->now_us, &req)) {
+    while (core_room(core) > 8 && may_ask(in) && pull_next(&in->pull, core->now_us, &req)) {
         struct watch_request *m = request(core, in, req.seek ? WATCH_SEEK : WATCH_CREDIT);
         m->pull = req.pull;
         m->chunk_part = req.chunk;
@@ -307,14 +311,21 @@ void fetch_pump(struct core *core)
             pump_one(core, core->fetching[i]);
 }
 
+/* When pump_one has something to do; what waits for a commit goes on with its completion. */
+static uint64_t deadline_us(const struct ingest *in)
+{
+    if (in->state != INGEST_RUNNING || in->recv_chunk > in->manifest.chunks)
+        return UINT64_MAX;
+    if (!in->informed)
+        return in->asked_us + FETCH_ASK_US;
+    return may_ask(in) ? pull_deadline_us(&in->pull) : UINT64_MAX;
+}
+
 uint64_t fetch_deadline_us(const struct core *core)
 {
     uint64_t at = UINT64_MAX;
     for (unsigned i = 0; core->fetches && i < FETCHES_MAX; i++) {
-        const struct ingest *in = core->fetching[i];
-        if (!in || in->state != INGEST_RUNNING)
-            continue;
-        uint64_t mine = in->informed ? pull_deadline_us(&in->pull) : in->asked_us + FETCH_ASK_US;
+        uint64_t mine = core->fetching[i] ? deadline_us(core->fetching[i]) : UINT64_MAX;
         at = mine < at ? mine : at;
     }
     return at;

@@ -54,8 +54,10 @@ struct ingest *ingest_new(struct core *core, enum stream_use use, const struct h
                           const struct pubkey *signer, const struct storage_row *row)
 {
     unsigned *count = use_count(core, use);
+    size_t lives = core->ingests.count - core->uploads - core->fetches;
     if ((use == STREAM_UPLOAD && *count >= UPLOADS_MAX) ||
-        (use == STREAM_FETCH && *count >= FETCHES_MAX))
+        (use == STREAM_FETCH && *count >= FETCHES_MAX) ||
+        (use == STREAM_LIVE && lives >= LIVES_MAX))
         return NULL;
     struct ingest *in = mem_alloc(sizeof(*in));
     in->use = use;
@@ -148,7 +150,8 @@ enum err ingest_put(struct core *core, struct ingest *in, struct part_event *ev)
     enum err err = place(in, ev);
     if (err != ERR_OK)
         return err;
-    if (core->inflight_bytes > UPLOAD_WINDOW_TOTAL_BYTES - len ||
+    if (core->stores_under_way >= STORES_UNDER_WAY_MAX ||
+        core->inflight_bytes > UPLOAD_WINDOW_TOTAL_BYTES - len ||
         (in->inflight_bytes && in->inflight_bytes + len > UPLOAD_WINDOW_BYTES_MAX))
         return ERR_QUOTA;
     put(core, in, ev);

@@ -96,11 +96,8 @@ static void publish_info(struct core *core, struct ingest *in)
 
 void live_begin(struct core *core, struct ingest *in)
 {
-    struct slice id = id_slice(&in->row.video.video_id);
-    struct ingest *old = map_get(&core->lives, id);
-    if (old)
-        live_end(core, old, "replaced by a new stream");
-    CHECK(map_put(&core->lives, id, in) == ERR_OK); /* I1; as large as LIVES_MAX, see ingests */
+    /* I1; there is room, see ingest_new, and none of this id, see claim.c */
+    CHECK(map_put(&core->lives, id_slice(&in->row.video.video_id), in) == ERR_OK);
     publish_info(core, in);
     announce(core, &in->row, false);
     core_log(core, false, "live %s begins", in->row.video.video_id.s);
@@ -152,7 +149,8 @@ static void remember(struct core *core, struct ingest *in, const struct part_eve
             gop_clear(core, &in->gop);
             in->live_init = c->number;
         }
-        gop_add(core, &in->init, ev->original);
+        if (c->number == in->live_init) /* else its first part is missing */
+            gop_add(core, &in->init, ev->original);
         return;
     }
     if ((c->flags & CHUNK_KEYFRAME) && ev->part.index == 0)

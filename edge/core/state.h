@@ -95,6 +95,7 @@ struct view {
     uint32_t pull_floor;  /* seeks must be above it; 0: none since an init */
     uint32_t chunk, part; /* what is sent next */
     uint64_t sent_bytes, credited_bytes, allowed_bytes;
+    uint32_t next_bytes; /* of the next packet, if it was read and longer than the credit; or 0 */
     uint32_t stop_chunk; /* the last chunk to send; 0: no such bound */
     bool wanting;        /* there is something to send */
     bool reading;        /* PARTS_READ under way, from here: */
@@ -184,7 +185,6 @@ struct core {
     size_t credential_len;
     struct credential credential;
     struct hash enrol_request; /* outstanding */
-    struct nonce enrol_nonce;
     bool enrol_outstanding;
     uint64_t enrol_next_us, enrol_delay_us;
 
@@ -275,8 +275,11 @@ struct answer {
 };
 void core_answer_error(struct core *core, const struct answer *to, enum err err, const char *what);
 
-/* core_fresh: ts within the window and (pk, nonce) not seen before; remembers it. */
-bool core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth);
+/*
+ * core_fresh: ts within the window and (pk, nonce) not seen before; remembers it.
+ * ERR_UNAUTHORIZED: it is not. ERR_BUSY: NONCES_MAX requests came in so short a time.
+ */
+enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth);
 
 /* core_trust / core_distrust: add or remove a stream of the trust view. */
 void core_trust(struct core *core, const struct ingest *in);

@@ -120,7 +120,9 @@ static void finished(struct core *core, struct ingest *in, enum err err)
                                            .reply_id = id_slice(&in->row.video.streamer_id),
                                            .video_id = id_slice(&in->row.video.video_id),
                                            .verified = true},
-                          err, "the manifest does not match what is held");
+                          err,
+                          err == ERR_STORAGE_FULL ? "this edge's disk is full; send the end again"
+                                                  : "the manifest does not match what is held");
         in->state = INGEST_RUNNING;
         return;
     }
@@ -166,6 +168,15 @@ void upload_end(struct core *core, struct event *ev)
     }
     if (in->state == INGEST_FINISHING || in->failed != ERR_OK)
         return;
+    if (v->video.live || !hash_eq(&v->video.thumbnail_hash, &in->row.video.thumbnail_hash)) {
+        core_answer_error(core,
+                          &(struct answer){.kind = TOPIC_UPLOAD_REPLY,
+                                           .reply_id = id_slice(&v->end.streamer_id),
+                                           .video_id = id_slice(&v->end.video_id),
+                                           .verified = true},
+                          ERR_FORMAT, "the statement's thumbnail or live flag is not the init's");
+        return;
+    }
     struct storage_row row = in->row;
     row.video = v->video;
     row.statement = v->end.statement;

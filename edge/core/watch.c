@@ -39,24 +39,6 @@ static size_t views_of(const struct core *core, struct slice client_id)
     return n;
 }
 
-static struct view *view_get(struct core *core, const struct watch_request *m)
-{
-    struct slice key = key_of(core, m->client_id, &m->video_id);
-    struct view *v = map_get(&core->views, key);
-    if (v)
-        return v;
-    if (core->views.count == VIEWS_MAX || views_of(core, m->client_id) == VIEWS_PER_CLIENT_MAX)
-        return NULL;
-    v = mem_alloc(sizeof(*v));
-    v->key = arena_copy(&v->arena, key);
-    v->client_id = slice_of(v->key.ptr, m->client_id.len);
-    v->video_id = m->video_id;
-    v->serial = ++core->serial;
-    CHECK(map_put(&core->views, v->key, v) == ERR_OK);
-    CHECK(map_put(&core->views_by_serial, serial_key(v), v) == ERR_OK);
-    return v;
-}
-
 static struct view *view_by_serial(struct core *core, uint64_t serial)
 {
     return map_get(&core->views_by_serial, slice_of(&serial, sizeof(serial)));
@@ -76,6 +58,40 @@ static void view_free(struct core *core, struct view *v)
     map_remove(&core->views, v->key);
     arena_release(&v->arena);
     free(v);
+}
+
+/* A client at its limit goes on to something else: what it has not used for longest gives way,
+ * unless it is being served. */
+static void view_spare(struct core *core, struct slice client_id)
+{
+    struct view *oldest = NULL;
+    size_t cursor = 0;
+    for (struct view *v; (v = map_next(&core->views, &cursor)) != NULL;)
+        if (slice_eq(v->client_id, client_id) && !v->wanting && !v->reading && !v->info_due &&
+            (!oldest || v->active_us < oldest->active_us))
+            oldest = v;
+    if (oldest)
+        view_free(core, oldest);
+}
+
+static struct view *view_get(struct core *core, const struct watch_request *m)
+{
+    struct slice key = key_of(core, m->client_id, &m->video_id);
+    struct view *v = map_get(&core->views, key);
+    if (v)
+        return v;
+    if (views_of(core, m->client_id) == VIEWS_PER_CLIENT_MAX)
+        view_spare(core, m->client_id);
+    if (core->views.count == VIEWS_MAX || views_of(core, m->client_id) == VIEWS_PER_CLIENT_MAX)
+        return NULL;
+    v = mem_alloc(sizeof(*v));
+    v->key = arena_copy(&v->arena, key);
+    v->client_id = slice_of(v->key.ptr, m->client_id.len);
+    v->video_id = m->video_id;
+    v->serial = ++core->serial;
+    CHECK(map_put(&core->views, v->key, v) == ERR_OK);
+    CHECK(map_put(&core->views_by_serial, serial_key(v), v) == ERR_OK);
+    return v;
 }
 
 void watch_release(struct core *core)
@@ -102,6 +118,10 @@ static void init(struct core *core, struct view *v, const struct watch_request *
     v->pull_floor = 0;
     if (v->info_due)
         return;
+    if (core->stores_under_way >= STORES_UNDER_WAY_MAX) {
+        view_error(core, v, ERR_BUSY, "too much at once; try again");
+        return;
+    }
     v->info_due = true;
     struct storage_op *op = storage_op_new(STORAGE_VIDEO_GET, TOKEN_OF(TOKEN_VIEW, v->serial));
     op->u.video_get.video_id = v->video_id;
@@ -113,6 +133,7 @@ static void seek(struct core *core, struct view *v, uint32_t chunk, uint32_t par
     v->chunk = chunk;
     v->part = part;
     v->sent_bytes = v->credited_bytes = 0;
+    v->next_bytes = 0;
     v->starved = false;
     view_want(core, v, true);
 }
@@ -125,14 +146,15 @@ static uint32_t capped(uint32_t window_bytes)
 static void seek_binary(struct core *core, struct view *v, const struct watch_request *m)
 {
     bool trusted = core_token_ok(core, v->client_id, m->token);
+    uint32_t chunk = m->chunk_part ? m->chunk_part : 1;
     if (v->pull_floor && m->pull <= v->pull_floor)
         return; /* an older one, or the same again */
     v->pull_floor = m->pull;
     v->json = false;
     v->pull = m->pull;
-    v->stop_chunk = trusted ? 0 : m->chunk_part;
+    v->stop_chunk = trusted ? 0 : chunk;
     v->allowed_bytes = trusted ? capped(m->window_bytes) : CHUNK_BYTES_MAX * 2ull;
-    seek(core, v, m->chunk_part ? m->chunk_part : 1, m->part);
+    seek(core, v, chunk, m->part);
 }
 
 static void seek_original(struct core *core, struct view *v, const struct watch_request *m)
@@ -294,8 +316,10 @@ static bool send_parts(struct core *core, struct view *v, const struct storage_d
         size_t len = part->packet->payload.len;
         if (v->stop_chunk && part->chunk > v->stop_chunk)
             return false;
+        v->next_bytes = (uint32_t)len;
         if (!may_send(core, v, len))
             return false;
+        v->next_bytes = 0;
         send_part(core, v, part);
         core_count(core, COUNT_parts_served);
         v->sent_bytes += len;
@@ -339,10 +363,13 @@ void watch_parts(struct core *core, struct storage_done *done)
         send_end(core, v);
 }
 
+/* I2: not for a packet that was read before and is longer than what the viewer has left. */
 static bool may_read(const struct view *v)
 {
     return v->wanting && !v->reading && !v->starved &&
-           (v->sent_bytes < v->allowed_bytes || v->sent_bytes == v->credited_bytes);
+           (v->sent_bytes == v->credited_bytes ||
+            (v->sent_bytes < v->allowed_bytes &&
+             v->sent_bytes + v->next_bytes <= v->allowed_bytes));
 }
 
 static void read_for(struct core *core, struct view *v, uint32_t bytes)
@@ -364,9 +391,10 @@ static void read_for(struct core *core, struct view *v, uint32_t bytes)
 void watch_pump(struct core *core)
 {
     for (size_t looked = 0; core->views_wanting && looked < core->views.count; looked++) {
+        size_t turn = core->view_cursor;
         struct view *v = map_next(&core->views, &core->view_cursor);
         if (!v) {
-            core->view_cursor = 0;
+            turn = core->view_cursor = 0;
             v = map_next(&core->views, &core->view_cursor);
         }
         if (!may_read(v))
@@ -375,8 +403,11 @@ void watch_pump(struct core *core)
         uint32_t bytes = left < STORE_READ_BYTES_MAX ? (uint32_t)left : STORE_READ_BYTES_MAX;
         uint64_t reads = core->reads_bytes + bytes;
         if (reads > READS_BYTES_MAX ||
-            reads + MEDIA_OUTBOX_BYTES_MAX / 2 > core->media_free_bytes || core_room(core) < 8)
+            reads + MEDIA_OUTBOX_BYTES_MAX / 2 > core->media_free_bytes || core_room(core) < 8 ||
+            core->stores_under_way >= STORES_UNDER_WAY_MAX) {
+            core->view_cursor = turn; /* its turn comes first, or it might never */
             return; /* I1, I2: the next completion or drained outbox comes here again */
+        }
         read_for(core, v, bytes);
     }
 }

@@ -14,17 +14,16 @@
 #define LISTED "('complete', 'live')"
 
 /* An ISO 8601 text as microseconds; also CURRENT_TIMESTAMP's form, which has no fraction. */
-#define US_OF(column) \
-    "unixepoch(" column ") * 1000000 + CAST(substr(" column ", 21, 6) AS INTEGER)"
+#define US_OF(column) "unixepoch(" column ") * 1000000 + CAST(substr(" column ", 21, 6) AS INTEGER)"
 
-#define COPY_COLUMNS \
-    "n, streamer_id, stream, state, chunk_prefix, next, next_part, init_number, bytes," \
+#define COPY_COLUMNS                                                                               \
+    "n, streamer_id, stream, state, chunk_prefix, next, next_part, init_number, bytes,"            \
     " duration_us, prev, current, root, receipt"
 
 /* What list_row() in read_list.c takes, in its order. */
-#define ROW_COLUMNS \
-    "v.id, v.title, v.description, v.category, v.live, v.edges, v.thumbnail, v.streamer_id, " US_OF( \
-        "v.created_at")
+#define ROW_COLUMNS                                                                                \
+    "v.id, v.title, v.description, v.category, v.live, v.edges, v.thumbnail, "                     \
+    "v.streamer_id, " US_OF("v.created_at")
 
 static const char *const sql[Q_N] = {
     [Q_COMMIT] = "COMMIT",
@@ -128,11 +127,10 @@ static const char *const sql[Q_N] = {
         " LEFT JOIN claim c ON c.video_id = v.id AND c.streamer_id = v.streamer_id"
         " LEFT JOIN copy k ON k.video_id = v.id AND k.streamer_id = v.streamer_id"
         " LEFT JOIN upload u ON u.copy = k.n WHERE v.id = ?1",
-    [Q_COPY_READABLE] =
-        "SELECT k.n, k.state = 'whole', k.next FROM video v"
-        " JOIN copy k ON k.video_id = v.id AND k.streamer_id = v.streamer_id"
-        " LEFT JOIN claim c ON c.video_id = v.id AND c.streamer_id = v.streamer_id"
-        " WHERE v.id = ?1 AND (v.state = 'uploading' OR k.stream = c.stream)",
+    [Q_COPY_READABLE] = "SELECT k.n, k.state = 'whole', k.next FROM video v"
+                        " JOIN copy k ON k.video_id = v.id AND k.streamer_id = v.streamer_id"
+                        " LEFT JOIN claim c ON c.video_id = v.id AND c.streamer_id = v.streamer_id"
+                        " WHERE v.id = ?1 AND (v.state = 'uploading' OR k.stream = c.stream)",
     [Q_PARTS] = "SELECT chunk_nb, part_nb, packet FROM part"
                 " WHERE copy = ?1 AND (chunk_nb, part_nb) >= (?2, ?3) ORDER BY chunk_nb, part_nb",
     [Q_LIST_START] = "SELECT created_at FROM video WHERE id = ?1",

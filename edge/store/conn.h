@@ -9,7 +9,6 @@
 
 enum {
     DB_PAGE_BYTES = 16384,
-    DB_APPLICATION_ID = 0x45564331, /* "EVC1" */
     WRITER_CACHE_KIB = 2048,
     READER_CACHE_KIB = 2048,
     WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the log file after a checkpoint */

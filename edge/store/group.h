@@ -9,8 +9,8 @@ enum { GROUP_OPS_MAX = 512 };
 
 struct group {
     size_t n;
-    size_t bytes; /* of parts */
-    struct storage_op *ops[GROUP_OPS_MAX];    /* owned */
+    size_t bytes;                              /* of parts */
+    struct storage_op *ops[GROUP_OPS_MAX];     /* owned */
     struct storage_done *dones[GROUP_OPS_MAX]; /* made by group_commit; the taker's */
 };
 

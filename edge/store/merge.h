@@ -25,7 +25,8 @@ struct merge_state {
     struct slice object; /* signed; breaks the tie of an edge that repeated an hlc */
 };
 
-/* merge_state_order: below, equal to or above 0 as a is older than, the same as, or newer than b. */
+/* merge_state_order: below, equal to or above 0 as a is older than, the same as, or newer than b.
+ */
 int merge_state_order(const struct merge_state *a, const struct merge_state *b);
 
 /* One claim of a video id, with what the edges say about it. */

@@ -4,14 +4,12 @@
  */
 #include "edge/store/migrate.h"
 
-#include "edge/store/conn.h"
-
 #include <stdio.h>
 
 /* The file's bytes and a NUL, found from the root of the repository, where make runs. */
-#define EMBED(symbol, path)                                                  \
-    __asm__(".pushsection .rodata\n.hidden " symbol "\n.global " symbol "\n" \
-            symbol ":\n.incbin \"" path "\"\n.byte 0\n.popsection\n")
+#define EMBED(symbol, path)                                                                        \
+    __asm__(".pushsection .rodata\n.hidden " symbol "\n.global " symbol "\n" symbol                \
+            ":\n.incbin \"" path "\"\n.byte 0\n.popsection\n")
 
 EMBED("schema_0001", "schema/0001_first_light.sql");
 extern const char schema_0001[];

@@ -7,6 +7,8 @@
  */
 #include "edge/store/sqlite.h"
 
+enum { DB_APPLICATION_ID = 0x45564331 /* "EVC1" */ };
+
 /* migrate_check: set db->err to ERR_FORMAT, with the sentence in db->error, unless the file is
  * empty or ours and not newer than this program. Changes nothing. */
 void migrate_check(struct db *db);

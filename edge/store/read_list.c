@@ -8,9 +8,10 @@
 #include "edge/store/read.h"
 
 enum {
-    ROW_FRAME_BYTES = 192,      /* JSON around one row's values */
+    ROW_FRAME_BYTES = 192, /* JSON around one row's values */
     PAGE_ROWS_START = 16,
-    /* Of one row's holdings: the rest of a row that is as large as it can be still fits the page. */
+    /* Of one row's holdings: the rest of a row that is as large as it can be still fits the page.
+     */
     HOLDINGS_BYTES_MAX = 16 * 1024,
 };
 

@@ -5,9 +5,8 @@
  * I2  `end` is said only when the last part of a whole copy has been handed out, or nothing
  *     comes after the position that was asked for.
  */
-#include "edge/store/read.h"
-
 #include "base/check.h"
+#include "edge/store/read.h"
 
 enum err read_apply(struct conn *c, const struct storage_op *op, struct storage_done *done)
 {

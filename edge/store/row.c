@@ -247,9 +247,8 @@ static bool first_claim(struct conn *c, const struct id *video_id, struct merge_
     struct query *q = query_of(c, Q_CLAIMS_OF_VIDEO);
     bind_id(q, 1, video_id);
     while (query_row(q)) {
-        struct merge_claim claim = {.created_us = col_int(q, 1),
-                                    .live = col_int(q, 2) != 0,
-                                    .stored = col_int(q, 3) != 0};
+        struct merge_claim claim = {
+            .created_us = col_int(q, 1), .live = col_int(q, 2) != 0, .stored = col_int(q, 3) != 0};
         col_id(q, 0, &claim.streamer_id);
         if (!any || merge_claim_listed(&claim, ret))
             *ret = claim;

@@ -102,8 +102,8 @@ void db_prepare(struct db *db, const char *const *sql, int n, int first, int end
     for (int i = first; i < end && !db->err; i++) {
         struct query *q = &db->queries[i];
         q->db = db;
-        int code = sqlite3_prepare_v3(db->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &q->stmt,
-                                      NULL);
+        int code =
+            sqlite3_prepare_v3(db->handle, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &q->stmt, NULL);
         if (code != SQLITE_OK)
             fail(db, code);
     }

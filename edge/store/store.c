@@ -231,7 +231,8 @@ void store_close(struct store *s)
         pthread_join(s->writer_thread, NULL);
     if (s->reader_runs)
         pthread_join(s->reader_thread, NULL);
-    for (struct storage_done *done; s->completions.items && (done = queue_take(&s->completions, NULL));)
+    for (struct storage_done *done;
+         s->completions.items && (done = queue_take(&s->completions, NULL));)
         storage_done_free(done);
     queue_release(&s->writes);
     queue_release(&s->reads);
@@ -256,6 +257,7 @@ static uint64_t taken_back(struct store *s)
 
 enum err store_submit(struct store *s, struct storage_op *op)
 {
+    CHECK(op->kind != STORAGE_META_PUT || op->u.meta_put.value.len <= STORE_META_BYTES_MAX);
     struct queue *to = op->kind < STORAGE_VIDEO_GET ? &s->writes : &s->reads;
     pthread_mutex_lock(&s->lock);
     bool room = s->submitted - taken_back(s) < STORE_OPS_MAX;

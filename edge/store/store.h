@@ -51,7 +51,8 @@ enum err store_stale_presences(struct store *store,
                                void (*visit)(void *context, const struct holding *holding),
                                void *context);
 
-/* store_submit: hand over an operation. Never waits. ERR_LIMIT: STORE_OPS_MAX under way (op stays
+/* store_submit: hand over an operation. Never waits. A META_PUT's value is at most
+ * STORE_META_BYTES_MAX. ERR_LIMIT: STORE_OPS_MAX under way (op stays
  * the caller's); the core's own bounds make that a defect. Any thread. */
 enum err store_submit(struct store *store, struct storage_op *op);
 

@@ -6,7 +6,6 @@
 #include "edge/store/copy.h"
 #include "edge/store/finish.h"
 #include "edge/store/row.h"
-#include "edge/store/store.h"
 
 static enum err merge_row(struct conn *c, const struct storage_row *row, struct storage_done *done)
 {
@@ -22,7 +21,6 @@ static enum err merge_row(struct conn *c, const struct storage_row *row, struct 
 
 static enum err put_meta(struct conn *c, const struct storage_op *op)
 {
-    CHECK(op->u.meta_put.value.len <= STORE_META_BYTES_MAX);
     struct query *q = query_of(c, Q_META_PUT);
     bind_str(q, 1, op->u.meta_put.key);
     bind_blob(q, 2, op->u.meta_put.value);

@@ -53,6 +53,7 @@ class Client:
         self._changed = threading.Condition()
         self._subscribed = set()
         self._connections = 0
+        self._filters = {}
         self._mqtt = mqtt.Client(client_id=self.id)
         self._mqtt.max_inflight_messages_set(64)
         self._mqtt.reconnect_delay_set(1, 1)
@@ -81,7 +82,9 @@ class Client:
 
     # --- events, in paho's thread
 
-    def _on_connect(self, _client, _userdata, _flags, rc):
+    def _on_connect(self, client, _userdata, _flags, rc):
+        if self._filters:
+            client.subscribe(list(self._filters.items()))
         with self._changed:
             self._connections += rc == 0
             self._changed.notify_all()
@@ -113,7 +116,9 @@ class Client:
 
     def subscribe(self, *topics, qos=1):
         """Returns once the broker has confirmed."""
-        _, mid = self._mqtt.subscribe([(self.prefix + t, qos) for t in topics])
+        filters = {self.prefix + topic: qos for topic in topics}
+        self._filters.update(filters)
+        _, mid = self._mqtt.subscribe(list(filters.items()))
         self._wait(lambda: mid in self._subscribed, TIMEOUT_S, lambda: f"subscribed to {topics}")
         return self
 

@@ -133,9 +133,10 @@ struct listing kept_listing(const struct memory_store *s, const struct id *video
     struct merge_claim first = {0};
     for (size_t i = 0; i < s->claims.n; i++) {
         const struct storage_row *row = &((struct kept_row *)s->claims.at[i])->row;
+        if (!id_eq(&row->video.video_id, video_id))
+            continue;
         struct merge_claim claim = as_claim(s, row);
-        if (!id_eq(&row->video.video_id, video_id) || !merge_claim_visible(&claim) ||
-            (l.row && !merge_claim_listed(&claim, &first)))
+        if (!merge_claim_visible(&claim) || (l.row && !merge_claim_listed(&claim, &first)))
             continue;
         first = claim;
         l = (struct listing){claim.live ? LIVE : COMPLETE, row};

@@ -45,7 +45,7 @@ struct reel_part {
     struct hash statement_hash;
 };
 
-enum { REEL_PARTS_MAX = 2048, REEL_PART_BYTES = 8192 };
+enum { REEL_PARTS_MAX = 6000, REEL_PART_BYTES = 8192 };
 
 struct reel {
     struct arena arena;

@@ -357,7 +357,10 @@ struct event *stage_part_event(const struct reel *r, size_t i)
 
 struct event *stage_part_json_event(const struct reel *r, size_t i)
 {
-    return part_event(&r->parts[i], true, r->video.live ? TOPIC_LIVE_UPLOAD : TOPIC_UPLOAD);
+    struct event *ev =
+        part_event(&r->parts[i], true, r->video.live ? TOPIC_LIVE_UPLOAD : TOPIC_UPLOAD);
+    ev->u.part.video_id = r->video.video_id;
+    return ev;
 }
 
 struct event *stage_end_event(const struct reel *r)

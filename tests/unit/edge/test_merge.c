@@ -2,10 +2,9 @@
  * Merging takes the maximum of total orders: whatever the order in which rows
  * arrive, however often, every edge ends with the same table.
  */
+#include "base/check.h"
 #include "edge/store/merge.h"
 #include "tests/unit/edge/store_world.h"
-
-#include "base/check.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

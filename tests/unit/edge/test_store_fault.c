@@ -1,8 +1,7 @@
 /* What goes wrong around a store: other files, other edges, no room, no power. */
-#include "tests/unit/edge/store_world.h"
-
 #include "base/check.h"
 #include "base/mem.h"
+#include "tests/unit/edge/store_world.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -309,9 +308,10 @@ static void submissions_are_bounded(void **state)
 {
     struct world *w = *state;
     for (size_t i = 0; i < STORE_OPS_MAX; i++)
-        assert_int_equal(store_submit(w->store, i % 2 ? op_get("video1") : op_copy(&(struct film){
-                                                            .video.video_id = {"video1"}})),
-                         ERR_OK);
+        assert_int_equal(
+            store_submit(w->store, i % 2 ? op_get("video1")
+                                         : op_copy(&(struct film){.video.video_id = {"video1"}})),
+            ERR_OK);
     struct storage_op *op = op_get("video1");
     assert_int_equal(store_submit(w->store, op), ERR_LIMIT);
     struct storage_done *done = queue_wait(store_completions(w->store), NULL);

@@ -1,8 +1,7 @@
 /* Reading parts, fetching copies, listing, and pages of the catalogue. */
-#include "tests/unit/edge/store_world.h"
-
 #include "base/check.h"
 #include "base/mem.h"
+#include "tests/unit/edge/store_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -168,8 +167,8 @@ static void an_upload_of_what_another_edge_has(void **state)
             assert_int_equal(world_err(w, op_copy(&f)), ERR_OK); /* shares the copy */
         assert_int_equal(world_err(w, op_part(&f, i)), ERR_OK);
     }
-    assert_int_equal(world_err(w, op_finish(&f, 6, "")), ERR_OK);          /* by the fetch */
-    assert_int_equal(world_err(w, op_finish(&f, 7, "receipt")), ERR_OK);   /* by the upload */
+    assert_int_equal(world_err(w, op_finish(&f, 6, "")), ERR_OK);        /* by the fetch */
+    assert_int_equal(world_err(w, op_finish(&f, 7, "receipt")), ERR_OK); /* by the upload */
     struct storage_done *done = world_do(w, op_claim(&f));
     assert_true(done->u.position.finished);
     assert_true(slice_eq_str(done->u.position.receipt, "receipt"));
@@ -233,8 +232,16 @@ static void a_superseded_copy_is_fetched_anew(void **state)
     struct world *w = *state;
     struct film old = small("video1", "alice", T, 1), new = small("video1", "alice", T + 50, 2);
     film_upload(w, &old);
+    /* Those who hold the old stream do not answer for the new one. */
+    struct storage_op *op = op_merge(&new, true, "edge2", OBJECT_CUSTODY, 1, 5);
+    op->u.row.has_holding = false;
+    struct storage_done *done = world_do(w, op);
+    assert_true(done->u.row_merge.removed);
+    assert_int_equal(done->videos, 0);
+    storage_done_free(done);
+    assert_string_equal(world_text(w, "SELECT state FROM video"), "unlisted");
     assert_int_equal(world_err(w, op_merge(&new, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
-    struct storage_done *done = world_do(w, op_get("video1"));
+    done = world_do(w, op_get("video1"));
     assert_false(done->u.video.whole);
     assert_true(slice_eq_str(done->u.video.row.edges, "edge2"));
     storage_done_free(done);
@@ -388,8 +395,7 @@ static void the_catalogue_is_paged_by_id(void **state)
             assert_true(row->statement.len > 0 && row->credential.len > 0);
             assert_int_equal(row->live, row->manifest.len == 0);
             assert_int_equal(row->holdings_n, 1);
-            assert_int_equal(row->holdings[0].type,
-                             row->live ? OBJECT_PRESENCE : OBJECT_CUSTODY);
+            assert_int_equal(row->holdings[0].type, row->live ? OBJECT_PRESENCE : OBJECT_CUSTODY);
             assert_true(slice_eq_str(row->holdings[0].edge_credential, "credential of the edge"));
         }
         storage_done_free(done);

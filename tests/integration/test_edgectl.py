@@ -1,0 +1,530 @@
+"""edgectl end to end, and against this second implementation of the contract."""
+import hashlib
+import json
+import re
+import subprocess
+import threading
+
+import pytest
+from ec import roles, trust
+from ec.client import TIMEOUT_S, Client, eventually, fresh_id
+from ec.cluster import BUILD, SANITIZER, Process, clean_environment
+from ec.media import noise
+
+OK, FAILED, USAGE, NOBODY, UNVERIFIED = range(5)
+
+
+class Edgectl:
+    """The program, with a home of its own."""
+
+    def __init__(self, broker_url, folder):
+        self.folder = folder
+        self.env = {"EDGECTL_HOME": str(folder / "home"), "MQTT_BROKER": broker_url}
+
+    def start(self, *arguments):
+        return Process([BUILD / "edgectl", *arguments], self.folder, self.env)
+
+    def run(self, *arguments, expect=OK, stdin=None):
+        done = subprocess.run(
+            [str(a) for a in (BUILD / "edgectl", *arguments)],
+            cwd=self.folder,
+            env={**clean_environment(), **self.env},
+            capture_output=True,
+            input=stdin,
+            timeout=3 * TIMEOUT_S,
+        )
+        done.stderr = done.stderr.decode()
+        assert not SANITIZER.search(done.stderr), done.stderr
+        assert done.returncode == expect, (arguments, done.returncode, done.stdout[-500:], done.stderr)
+        assert "\r" not in done.stderr, "a progress bar where there is no terminal"
+        return done
+
+    def json(self, *arguments, **options):
+        return json.loads(self.run(*arguments, "--json", **options).stdout)
+
+
+@pytest.fixture(scope="module")
+def home(cluster, workplace):
+    """A folder in which somebody has logged in."""
+    folder = workplace / "edgectl"
+    folder.mkdir()
+    tool = Edgectl(cluster.broker.url, folder)
+    assert cluster.auth.add_user("ctl", "a secret of 1").returncode == 0
+    (folder / "password").write_text("a secret of 1\n")
+    tool.run("login", "--user", "ctl", "--password-file", "password")
+    return folder
+
+
+@pytest.fixture
+def ctl(cluster, home):
+    return Edgectl(cluster.broker.url, home)
+
+
+@pytest.fixture(scope="module")
+def clip(workplace):
+    """4 s of H.264 with a keyframe every second, and AAC."""
+    path = workplace / "clip.mp4"
+    subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-y"]
+        + ["-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=4"]
+        + ["-f", "lavfi", "-i", "sine=duration=4"]
+        + ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25"]
+        + ["-c:a", "aac", "-shortest", path],
+        check=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    return path
+
+
+@pytest.fixture
+def video_id():
+    return "ctl-" + fresh_id()[:12]
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def probe(path):
+    """What ffprobe finds in a file: (codec types, seconds of its packets)."""
+    done = subprocess.run(
+        ["ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_packets", path],
+        capture_output=True,
+        timeout=60,
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+    found = json.loads(done.stdout)
+    times = [float(p["pts_time"]) for p in found["packets"] if p["codec_type"] == "video"]
+    assert not done.stderr, done.stderr
+    return {s["codec_name"] for s in found["streams"]}, max(times) - min(times)
+
+
+# --- login, ping, list -------------------------------------------------------
+
+
+def test_login_keeps_a_credential(cluster, folder):
+    tool = Edgectl(cluster.broker.url, folder)
+    cluster.auth.add_user("other-ctl", "another secret")
+    (folder / "password").write_text("another secret\n")
+    first = tool.json("login", "--user", "other-ctl", "--password-file", "password")
+    assert first["zone"] == cluster.zone["zone_id"]
+    assert tool.json("login", "--user", "other-ctl", "--password-file", "password")[
+        "streamer_id"
+    ] == first["streamer_id"]
+    for path in (folder / "home").iterdir():
+        assert path.stat().st_mode & 0o077 == 0, f"{path} is for everybody to read"
+
+
+def test_login_with_a_wrong_password_fails(cluster, folder):
+    tool = Edgectl(cluster.broker.url, folder)
+    (folder / "password").write_text("wrong\n")
+    tool.run("login", "--user", "nobody", "--password-file", "password", expect=FAILED)
+
+
+def test_upload_without_login_fails(cluster, folder):
+    (folder / "file").write_bytes(b"x")
+    Edgectl(cluster.broker.url, folder).run("upload", "file", expect=FAILED)
+
+
+def test_another_zone_key_is_not_accepted(ctl):
+    key = trust.b64(trust.Key().pk)
+    ctl.folder.joinpath("file").write_bytes(b"x")
+    done = subprocess.run(
+        [BUILD / "edgectl", "upload", "file", "--zone-key", key, "--timeout", "3"],
+        cwd=ctl.folder,
+        env={**clean_environment(), **ctl.env},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode in (FAILED, NOBODY, UNVERIFIED), done
+
+
+def test_ping_lists_every_edge_best_first(ctl, cluster):
+    edges = ctl.json("ping")
+    assert {e["edge_id"] for e in edges} >= {"edge1", "edge2"}
+    scores = [e["score"] for e in edges]
+    assert scores == sorted(scores)
+    for edge in edges:
+        assert edge["zone"] == cluster.zone["zone_id"]
+        assert 0 <= edge["rtt_ms"] < 10_000
+    text = ctl.run("ping").stdout.decode()
+    assert "edge1" in text and "edge2" in text
+
+
+@pytest.mark.parametrize("command", ["ping", "list"])
+def test_no_broker_is_status_3_within_the_timeout(ctl, command):
+    ctl.env["MQTT_BROKER"] = "mqtt://127.0.0.1:1"
+    done = ctl.run(command, "--timeout", "1", expect=NOBODY)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "127.0.0.1:1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"], [], ["upload"], ["watch"], ["ping", "--no-such-option"],
+        ["watch", "a/b"], ["upload", "file", "--id", "a b"],
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_status_2(ctl, arguments):
+    ctl.folder.joinpath("file").write_bytes(b"x")
+    assert ctl.run(*arguments, expect=USAGE).stderr
+
+
+def test_a_file_that_is_not_there(ctl):
+    done = ctl.run("upload", "no-such-file", expect=FAILED)
+    assert "no-such-file" in done.stderr
+
+
+# --- upload, list, watch, verify ---------------------------------------------
+
+
+def test_a_clip_there_and_back(ctl, clip, video_id, client, edge1, edge2):
+    sent = ctl.json("upload", clip, "--id", video_id, "--title", "Été", "--edge", edge1)
+    assert re.fullmatch("[0-9a-f]{64}", sent["sha256"])
+    assert sent["media_type"] == "video/mp4"
+    assert sent["codecs"].startswith("avc1.")
+    eventually(lambda: roles.find_video(client, edge2, video_id))
+    rows = {row["id"]: row for row in ctl.json("list", "--edge", edge2)}
+    assert rows[video_id]["title"] == "Été"
+    out, proof = ctl.folder / f"{video_id}.mp4", ctl.folder / f"{video_id}.proof"
+    got = ctl.json("watch", video_id, "--edge", edge2, "-o", out, "--proof", proof)
+    assert (got["verified"], got["rejected"]) == (True, 0)
+    assert got["sha256"] == sent["sha256"] == sha256(out)
+    codecs, seconds = probe(out)
+    assert codecs == {"h264", "aac"}
+    assert 3.8 < seconds < 4.1
+    assert not out.with_name(out.name + ".part").exists()
+    ctl.run("verify", out, "--proof", proof)
+    text = ctl.run("verify", video_id).stdout.decode()
+    assert sent["sha256"] in text
+    check_proof(proof.read_bytes(), out.read_bytes(), client)
+
+
+def check_proof(data, payload, client):
+    """A proof file, verified by this implementation."""
+    zone = roles.fetch_zone(client)
+    proof = trust.open_proof(data)
+    assert trust.open_zone(proof["zone"])["sign_pk"] == zone["sign_pk"]
+    streamer = trust.open_credential(proof["credential"], zone)["pk"]
+    video = trust.open_signed("video", proof["video"], streamer)
+    assert trust.object_hash("manifest", proof["manifest"][:-64]) == video["manifest_hash"]
+    manifest = trust.open_signed("manifest", proof["manifest"], streamer)
+    prev, at = trust.ZERO, 0
+    for statement, signature in proof["chunks"]:
+        assert trust.holds(streamer, "chunk", statement, signature)
+        chunk = trust.check_chunk(trust.decode("chunk", statement))
+        assert chunk["prev"] == prev
+        prev = trust.object_hash("chunk", statement)
+        size, end = chunk["part_bytes"], at + chunk["payload_len"]
+        slices = [payload[i : min(i + size, end)] for i in range(at, end, size)] or [b""]
+        assert trust.Tree(slices).root() == chunk["root"]
+        at = end
+    assert at == len(payload) == manifest["bytes"]
+    assert manifest["root"] == trust.manifest_root([s for s, _ in proof["chunks"]])
+
+
+def test_a_clip_is_cut_at_keyframes(ctl, clip, video_id, viewer, edge1):
+    """What edgectl signs keeps the rules of §2.2, seen from outside."""
+    ctl.run("upload", clip, "--id", video_id, "--edge", edge1)
+    video, assembly = viewer.watch_binary(edge1, video_id)
+    chunks = [assembly.parts[n, 0].chunk for n in range(1, video.manifest["chunks"] + 1)]
+    assert chunks[0]["kind"] == trust.INIT
+    media = [c for c in chunks if c["kind"] == trust.MEDIA]
+    assert {c["init_number"] for c in media} == {1}
+    assert [c["flags"] & trust.KEYFRAME for c in media] == [1] * len(media)
+    assert 3_800_000 < sum(c["duration_us"] for c in media) < 4_200_000
+    assert assembly.payload()[4:8] == b"ftyp"
+
+
+@pytest.mark.parametrize("size", [1, 61_440, 5_000_000])
+def test_any_file_comes_back_as_it_was(ctl, video_id, edge1, size):
+    source, out = ctl.folder / f"{video_id}.bin", ctl.folder / f"{video_id}.out"
+    source.write_bytes(noise(size))
+    sent = ctl.json("upload", source, "--id", video_id, "--edge", edge1)
+    assert sent["media_type"] == "application/octet-stream"
+    assert sent["sha256"] == sha256(source)
+    ctl.run("watch", video_id, "--edge", edge1, "-o", out)
+    assert out.read_bytes() == source.read_bytes()
+
+
+def test_watch_to_standard_output(ctl, video_id, edge1):
+    source = ctl.folder / "stdout.bin"
+    source.write_bytes(noise(300_000))
+    ctl.run("upload", source, "--id", video_id, "--edge", edge1)
+    assert ctl.run("watch", video_id, "--edge", edge1, "-o", "-").stdout == source.read_bytes()
+
+
+def test_a_small_text_file_is_no_media(ctl, video_id, edge1):
+    source = ctl.folder / "notes.txt"
+    source.write_text("no film at all\n")
+    sent = ctl.json("upload", source, "--id", video_id, "--edge", edge1)
+    assert sent["media_type"] == "application/octet-stream"
+
+
+def test_it_watches_what_python_signed(ctl, streamer, edge1, edge2, client):
+    stream = streamer.stream(part_bytes=4_096).fill(1, 70_000, 4_096)
+    streamer.upload(edge1, stream, "json")
+    eventually(lambda: roles.find_video(client, edge2, stream.video_id))
+    out = ctl.folder / f"{stream.video_id}.out"
+    ctl.run("watch", stream.video_id, "--edge", edge2, "-o", out)
+    assert out.read_bytes() == stream.payload
+
+
+def test_an_id_that_is_taken(ctl, streamer, edge1):
+    stream = streamer.stream().fill(1000)
+    streamer.upload(edge1, stream)
+    (ctl.folder / "mine").write_bytes(b"mine")
+    ctl.run("upload", "mine", "--id", stream.video_id, "--edge", edge1, expect=FAILED)
+
+
+def test_an_unknown_video(ctl):
+    ctl.run("watch", "no-such-video", expect=FAILED)
+
+
+def test_nothing_is_left_where_nothing_can_be_written(ctl, video_id, edge1):
+    (ctl.folder / "x").write_bytes(b"x" * 1000)
+    ctl.run("upload", "x", "--id", video_id, "--edge", edge1)
+    ctl.run("watch", video_id, "-o", "/proc/no/such/place", expect=FAILED)
+
+
+@pytest.fixture(scope="module")
+def saved(cluster, home, clip):
+    """A clip that was watched into a file, with its proof."""
+    tool = Edgectl(cluster.broker.url, home)
+    tool.run("upload", clip, "--id", "ctl-saved", "--edge", "edge1")
+    out, proof = home / "saved.mp4", home / "saved.proof"
+    tool.run("watch", "ctl-saved", "--edge", "edge1", "-o", out, "--proof", proof)
+    return out, proof
+
+
+@pytest.mark.parametrize("where", [0, 5_000, -1])
+def test_verify_says_where_a_byte_was_flipped(ctl, saved, where):
+    out, proof = saved
+    data = bytearray(out.read_bytes())
+    data[where] ^= 1
+    bad = ctl.folder / "bad.mp4"
+    bad.write_bytes(data)
+    done = ctl.run("verify", bad, "--proof", proof, expect=UNVERIFIED)
+    chunk, first, last = map(int, re.search(r"chunk (\d+), bytes (\d+) to (\d+)", done.stderr).groups())
+    assert first <= where % len(data) < last + 1
+    assert chunk >= 1
+
+
+@pytest.mark.parametrize("how", ["shorter", "longer", "empty", "other proof", "cut proof", "flipped proof"])
+def test_verify_refuses_what_does_not_fit(ctl, saved, how):
+    out, proof = (path.read_bytes() for path in saved)
+    if how == "shorter":
+        out = out[:-1]
+    elif how == "longer":
+        out += b"\0"
+    elif how == "empty":
+        out = b""
+    elif how == "other proof":
+        opened = trust.open_proof(proof)
+        signed = [opened[k] for k in ("zone", "credential", "video", "manifest")]
+        proof = trust.make_proof(*signed, opened["chunks"][:-1])
+    elif how == "cut proof":
+        proof = proof[:-10]
+    else:
+        proof = bytearray(proof)
+        proof[len(proof) // 2] ^= 1
+    (ctl.folder / "v.mp4").write_bytes(out)
+    (ctl.folder / "v.proof").write_bytes(proof)
+    assert ctl.run("verify", "v.mp4", "--proof", "v.proof", expect=UNVERIFIED).stderr
+
+
+def test_a_proof_of_a_stranger_is_worth_nothing(ctl, saved, folder):
+    """Signed throughout, by a zone that is not ours."""
+    out, proof = saved
+    key = trust.Key()
+    opened = trust.open_proof(proof.read_bytes())
+    zone = trust.decode("zone", opened["zone"][:-64])
+    forged = key.signed("zone", trust.encode("zone", **{**zone, "sign_pk": key.pk}))
+    credential = key.signed("credential", opened["credential"][:-64])
+    data = trust.make_proof(forged, credential, opened["video"], opened["manifest"], opened["chunks"])
+    (folder / "forged.proof").write_bytes(data)
+    ctl.run("verify", out, "--proof", folder / "forged.proof", expect=UNVERIFIED)
+
+
+# --- an edge that lies -------------------------------------------------------
+
+
+class LyingEdge:
+    """Relays another edge's answers to one viewer, and tampers with the packets."""
+
+    def __init__(self, cluster, viewer, video_id, tamper):
+        self.id = "liar-" + fresh_id()[:6]
+        video, assembly = viewer.watch_binary("edge1", video_id)
+        self.reply, self.tamper = video.reply, tamper
+        self.parts = [assembly.parts[p].packet for p in sorted(assembly.parts)]
+        self.positions = sorted(assembly.parts)
+        self.client = Client(cluster.broker.port)
+        self.client.subscribe(f"video/watch/{self.id}", "video/request/ping")
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self):
+        while not self._done.is_set():
+            try:
+                message = self.client.expect("video/#", timeout=0.2)
+            except AssertionError:
+                continue
+            self._answer(message)
+
+    def _answer(self, message):
+        ask = message.json
+        if message.topic == "video/request/ping":
+            load = {"total": 1, "available": 1, "percent": 0, "used": 0, "free": 1}
+            answer = {
+                "status": "ok", "edge_id": self.id, "cpu_usage_percent": 0, "memory_usage": load,
+                "disk_usage": load, "timestamp": "2026-01-01T00:00:00Z", "zone": "zone1",
+                "version": "0", "streams": 0, "viewers": 0, "uptime_s": 1,
+                "token": self.reply["token"],
+            }  # fmt: skip
+            self.client.publish(f"video/request/ping/{ask['client_id']}", answer)
+            return
+        topic = f"video/watch/{self.id}/{ask['client_id']}"
+        if str(ask["init"]) == "1":
+            self.client.publish(topic, {**self.reply, "EDGE_ID": self.id})
+        elif "credit" not in ask:
+            start = (int(ask["chunk_part"]), int(ask.get("part", 0)))
+            for position, packet in zip(self.positions, self.parts):
+                if position >= start:
+                    for sent in self.tamper(position, packet):
+                        self.client.publish(topic, sent)
+            end = {"video_id": ask["video_id"], "pull": ask["pull"], "end": "1"}
+            self.client.publish(topic, end)
+
+    def close(self):
+        self._done.set()
+        self._thread.join(5)
+        self.client.close()
+
+
+def flip(packet):
+    return packet[:-1] + bytes([packet[-1] ^ 1])
+
+
+LIES = {
+    "a flipped bit": lambda position, packet: [flip(packet) if position == (2, 0) else packet],
+    "the end is missing": lambda position, packet: [packet] if position < (3, 0) else [],
+    "a hole": lambda position, packet: [packet] if position != (2, 0) else [],
+    "all garbage": lambda position, packet: [b"EVC1" + packet[40:]],
+}
+
+
+def test_nothing_unverified_is_written(ctl, cluster, streamer, viewer, edge1):
+    """Each lie to a viewer of its own, at the same time: each gives up only after a while."""
+    stream = streamer.stream().fill(10_000, 10_000, 10_000)
+    streamer.upload(edge1, stream)
+    liars = {lie: LyingEdge(cluster, viewer, stream.video_id, LIES[lie]) for lie in LIES}
+    try:
+        watchers = {
+            lie: ctl.start("watch", stream.video_id, "--edge", liar.id, "-o", f"{liar.id}.out")
+            for lie, liar in liars.items()
+        }
+        for lie, watcher in watchers.items():
+            assert watcher.wait() in (FAILED, NOBODY, UNVERIFIED), (lie, watcher.output)
+            watcher.check_output()
+            assert watcher.output, lie
+            assert not (ctl.folder / f"{liars[lie].id}.out").exists(), lie
+            if lie in ("a flipped bit", "all garbage"):
+                assert watcher.wait() == UNVERIFIED, lie
+    finally:
+        for liar in liars.values():
+            liar.close()
+
+
+# --- live --------------------------------------------------------------------
+
+
+def test_a_live_and_its_viewers(ctl, clip, video_id, cluster, client, edge1):
+    """A looping live; somebody who watches for 2 s has something that plays."""
+    client.subscribe(f"live/watch/{edge1}/{video_id}")
+    live = ctl.start("live", clip, "--id", video_id, "--loop", "--edge", edge1, "--title", "On air")
+    try:
+        eventually(lambda: roles.find_video(client, edge1, video_id))
+        rows = {row["id"]: row for row in ctl.json("list", "--edge", edge1)}
+        assert rows[video_id]["live"]
+        outs = [ctl.folder / f"{video_id}-{i}.mp4" for i in range(2)]
+        watchers = [
+            ctl.start("watch", video_id, "--edge", edge1, "-o", out, "--duration", "2", "--json")
+            for out in outs
+        ]
+        for watcher, out in zip(watchers, outs):
+            assert watcher.wait() == OK, watcher.output
+            watcher.check_output()
+            watched = json.loads(watcher.lines[-1])
+            assert watched["verified"] and watched["rejected"] == 0
+            codecs, seconds = probe(out)
+            assert codecs == {"h264", "aac"}
+            assert 1.5 < seconds < 4
+    finally:
+        started = live.alive
+        live.stop()
+    assert started
+    client.expect(f"live/watch/{edge1}/{video_id}", lambda m: m.get("end") == 1)
+    eventually(lambda: roles.find_video(client, edge1, video_id) is None)
+
+
+def test_a_live_that_ends_by_itself(ctl, clip, video_id, client, edge1):
+    """The whole of a file, as verified by this implementation."""
+    topic = f"live/watch/{edge1}/{video_id}"
+    client.subscribe(topic)
+    live = ctl.start("live", clip, "--id", video_id, "--edge", edge1)
+    first = client.expect(topic)
+    watch = ctl.start("watch", video_id, "--edge", edge1, "-o", f"{video_id}.mp4")
+    assert live.wait() == OK, live.output
+    client.expect(topic, lambda m: m.get("end") == 1)
+    assert watch.wait() == OK, watch.output
+    assembly = roles.Assembly(roles.Video(first.json, roles.fetch_zone(client)))
+    for message in client.take_all(topic, lambda m: m.binary):
+        assembly.add(message.payload)
+    path = ctl.folder / f"{video_id}-all.mp4"
+    path.write_bytes(assembly.payload())
+    codecs, seconds = probe(path)
+    assert codecs == {"h264", "aac"}
+    assert 3.8 < seconds < 4.1
+    assert probe(ctl.folder / f"{video_id}.mp4")[0] == {"h264", "aac"}
+    last = max(assembly.parts)
+    assert assembly.parts[last].chunk["kind"] == trust.END
+
+
+def test_a_live_from_standard_input(ctl, clip, video_id, client, edge1):
+    topic = f"live/watch/{edge1}/{video_id}"
+    client.subscribe(topic)
+    done = subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-i", clip, "-c", "copy", "-f", "mpegts", "-"],
+        capture_output=True,
+        check=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    ctl.run("live", "-", "--id", video_id, "--edge", edge1, stdin=done.stdout)
+    client.expect(topic, lambda m: m.get("end") == 1)
+    assert client.take(topic, lambda m: m.binary)
+
+
+def test_it_watches_a_live_that_python_signs(ctl, streamer, client, edge1):
+    """Octets are live as well as a film."""
+    stream = streamer.stream(live=1, media_type="application/octet-stream")
+    assert streamer.init(edge1, stream, live=True).get("status") == "ok"
+    topic = f"live/upload/{edge1}"
+    chunk = stream.add(noise(20_000))
+    for part in chunk.parts:
+        client.publish(topic, part.packet)
+    eventually(lambda: roles.find_video(client, edge1, stream.video_id))
+    client.subscribe(f"live/watch/{edge1}")
+    out = ctl.folder / f"{stream.video_id}.out"
+    watch = ctl.start("watch", stream.video_id, "--edge", edge1, "-o", out, "--json")
+    client.expect(f"live/watch/{edge1}", lambda m: m.get("video_id") == stream.video_id)
+    for i in range(3):
+        for part in stream.add(noise(20_000, i)).parts:
+            client.publish(topic, part.packet)
+    client.publish(topic, stream.end().parts[0].packet)
+    assert watch.wait() == OK, watch.output
+    assert out.read_bytes() in (stream.payload, stream.payload[20_000:])

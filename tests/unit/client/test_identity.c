@@ -1,0 +1,214 @@
+/* Keys, credentials and upload states on disk: modes, damage, and what belongs together. */
+#include "client/identity.h"
+
+#include "base/file.h"
+#include "client/upload_state.h"
+#include "tests/unit/client/zone_of_ours.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    char home[OURS_PATH_BYTES];
+    struct identity identity;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    assert_int_equal(crypto_init(), ERR_OK);
+    folder_make(f->home);
+    assert_int_equal(identity_open(&f->identity), ERR_OK);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    folder_remove(f->home);
+    free(f);
+    return 0;
+}
+
+static void path_of(const struct fixture *f, const char *name, char ret[static IDENTITY_PATH_BYTES_MAX])
+{
+    identity_path(&f->identity, name, ret);
+}
+
+static mode_t mode_of(const struct fixture *f, const char *name)
+{
+    char path[IDENTITY_PATH_BYTES_MAX];
+    struct stat st;
+    path_of(f, name, path);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 0777;
+}
+
+static void test_home(void **state)
+{
+    (void)state;
+    struct identity identity;
+    assert_int_equal(setenv("EDGECTL_HOME", "/x/y", 1), 0);
+    assert_int_equal(identity_open(&identity), ERR_OK);
+    assert_string_equal(identity.home, "/x/y");
+    assert_int_equal(unsetenv("EDGECTL_HOME"), 0);
+    assert_int_equal(setenv("HOME", "/home/lea", 1), 0);
+    assert_int_equal(identity_open(&identity), ERR_OK);
+    assert_string_equal(identity.home, "/home/lea/.config/edge-cluster");
+    char longer[2000];
+    memset(longer, 'x', sizeof(longer) - 1);
+    longer[sizeof(longer) - 1] = '\0';
+    assert_int_equal(setenv("HOME", longer, 1), 0);
+    assert_int_equal(identity_open(&identity), ERR_LIMIT);
+    assert_int_equal(unsetenv("HOME"), 0);
+    assert_int_equal(identity_open(&identity), ERR_UNKNOWN);
+}
+
+static void test_key(void **state)
+{
+    struct fixture *f = *state;
+    struct signkey key, again;
+    assert_int_equal(identity_key(&f->identity, false, &key), ERR_UNKNOWN);
+    assert_int_equal(identity_key(&f->identity, true, &key), ERR_OK);
+    assert_int_equal(mode_of(f, "key"), 0600);
+    assert_int_equal(identity_key(&f->identity, true, &again), ERR_OK);
+    assert_memory_equal(&key, &again, sizeof(key));
+}
+
+static void test_key_open_to_others(void **state)
+{
+    struct fixture *f = *state;
+    struct signkey key;
+    char path[IDENTITY_PATH_BYTES_MAX];
+    assert_int_equal(identity_key(&f->identity, true, &key), ERR_OK);
+    path_of(f, "key", path);
+    static const mode_t modes[] = {0640, 0604, 0660, 0777, 0601};
+    for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+        assert_int_equal(chmod(path, modes[i]), 0);
+        assert_int_equal(identity_key(&f->identity, true, &key), ERR_UNAUTHORIZED);
+        assert_int_equal(mode_of(f, "key"), modes[i]); /* refused, not mended */
+    }
+    assert_int_equal(chmod(path, 0400), 0);
+    assert_int_equal(identity_key(&f->identity, false, &key), ERR_OK);
+}
+
+static void test_damaged_key(void **state)
+{
+    struct fixture *f = *state;
+    struct signkey key;
+    char path[IDENTITY_PATH_BYTES_MAX], text[1000];
+    path_of(f, "key", path);
+    memset(text, 'a', sizeof(text));
+    static const size_t lengths[] = {0, 63, 65, sizeof(text)};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        assert_int_equal(file_write(path, slice_of(text, lengths[i])), ERR_OK);
+        assert_int_equal(identity_key(&f->identity, true, &key), ERR_FORMAT);
+    }
+    assert_int_equal(file_write(path, slice_of(text, 64)), ERR_OK);
+    assert_int_equal(identity_key(&f->identity, false, &key), ERR_OK);
+}
+
+static void test_objects(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t bytes[OBJECT_BYTES_MAX] = {1, 2, 3}, read[OBJECT_BYTES_MAX];
+    size_t len;
+    assert_int_equal(identity_read(&f->identity, "zone", read, &len), ERR_UNKNOWN);
+    static const size_t sizes[] = {0, 1, OBJECT_BYTES_MAX};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        assert_int_equal(identity_write(&f->identity, "zone", slice_of(bytes, sizes[i])), ERR_OK);
+        assert_int_equal(identity_read(&f->identity, "zone", read, &len), ERR_OK);
+        assert_int_equal(len, sizes[i]);
+        assert_memory_equal(read, bytes, len);
+    }
+    assert_int_equal(mode_of(f, "zone"), 0600);
+    char path[IDENTITY_PATH_BYTES_MAX];
+    path_of(f, "zone", path);
+    assert_int_equal(file_write(path, slice_str("not base64!")), ERR_OK);
+    assert_int_equal(identity_read(&f->identity, "zone", read, &len), ERR_FORMAT);
+}
+
+static void keep_seed(const struct fixture *f, const uint8_t seed[static KEY_BYTES])
+{
+    char path[IDENTITY_PATH_BYTES_MAX], text[2 * KEY_BYTES + 1];
+    path_of(f, "key", path);
+    hex_encode(slice_of(seed, KEY_BYTES), text);
+    assert_int_equal(file_write(path, slice_str(text)), ERR_OK);
+}
+
+static void test_streamer(void **state)
+{
+    struct fixture *f = *state;
+    struct ours o;
+    struct streamer s;
+    ours_init(&o, false);
+    assert_int_equal(streamer_load(&f->identity, &o.zone, 2000, &s), ERR_UNKNOWN);
+    keep_seed(f, o.streamer_key.seed);
+    assert_int_equal(streamer_load(&f->identity, &o.zone, 2000, &s), ERR_UNKNOWN);
+    assert_int_equal(identity_write(&f->identity, "credential", bytes_of(&o.credential)), ERR_OK);
+    assert_int_equal(streamer_load(&f->identity, &o.zone, 2000, &s), ERR_OK);
+    assert_string_equal(s.credential.subject.s, "lea");
+    assert_int_equal(streamer_load(&f->identity, &o.zone, 999, &s), ERR_TIMEOUT);
+    assert_int_equal(streamer_load(&f->identity, &o.zone, 1000000, &s), ERR_TIMEOUT);
+    struct zone_params other = o.zone;
+    other.sign_pk = o.streamer_key.pk;
+    assert_int_not_equal(streamer_load(&f->identity, &other, 2000, &s), ERR_OK);
+    keep_seed(f, o.zone_key.seed); /* a credential for another key is worth nothing */
+    assert_int_equal(streamer_load(&f->identity, &o.zone, 2000, &s), ERR_SIGNATURE);
+    ours_release(&o);
+}
+
+static void test_upload_state(void **state)
+{
+    struct fixture *f = *state;
+    struct upload_state *a = calloc(1, sizeof(*a)), *b = calloc(1, sizeof(*b));
+    struct id video;
+    assert_int_equal(id_parse(slice_str("film"), &video), ERR_OK);
+    assert_int_equal(upload_state_read(&f->identity, &video, b), ERR_UNKNOWN);
+    *a = (struct upload_state){.created_us = 5,
+                               .revision_us = UINT64_MAX,
+                               .part_bytes = 61440,
+                               .size_bytes = 1,
+                               .mtime_ns = 1700000000123456789,
+                               .zone_id = {"z"},
+                               .streamer_id = {"lea"},
+                               .edge_id = {"e1"},
+                               .path = "/a film with spaces.mp4"};
+    a->nonce.b[31] = 0xab;
+    assert_int_equal(upload_state_write(&f->identity, &video, a), ERR_OK);
+    assert_int_equal(upload_state_read(&f->identity, &video, b), ERR_OK);
+    assert_memory_equal(a, b, sizeof(*a));
+    assert_true(upload_state_same(a, b));
+    b->mtime_ns++;
+    assert_false(upload_state_same(a, b)); /* the file was changed */
+    assert_int_equal(mode_of(f, "uploads/film"), 0600);
+    char path[IDENTITY_PATH_BYTES_MAX];
+    path_of(f, "uploads/film", path);
+    assert_int_equal(file_write(path, slice_str("nonce zz\n")), ERR_OK);
+    assert_int_equal(upload_state_read(&f->identity, &video, b), ERR_FORMAT);
+    upload_state_remove(&f->identity, &video);
+    assert_int_equal(upload_state_read(&f->identity, &video, b), ERR_UNKNOWN);
+    free(a);
+    free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_key_open_to_others, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_objects, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_streamer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_upload_state, setup, teardown),
+        cmocka_unit_test(test_home),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
