@@ -27,7 +27,9 @@
 enum {
     LIVE_LAG_US = 3 * 1000 * 1000, /* older than this in the outbox: drop to a keyframe */
     LIVE_INIT_AGAIN_US = 3 * 1000 * 1000,
+    LIVE_FORGOTTEN_US = 8 * 1000 * 1000, /* an edge ends a live after 10 s without a sign of it */
     LIVE_CAPTURE_BACK_US = 10 * 1000 * 1000, /* a fragment is dated back at most so far */
+    LIVE_REFUSALS_MAX = 3,                   /* of inits in a row, once it was live */
     LIVE_MARKS_MAX = 256,                    /* chunks whose age in the outbox is known */
 };
 
@@ -60,7 +62,9 @@ struct live_stream {
     size_t init_len;
     bool granted, ever_granted, init_due, dropping, finished;
     enum exit_status status;
+    unsigned refusals; /* final errors since the last grant */
     uint64_t asked_us; /* last init sent */
+    uint64_t alive_us; /* last chunk sent, or answer of the edge: it knows that we are there */
     uint64_t uptime_s; /* of the edge, to see that it started anew */
     uint64_t last_capture_us;
     /* how far behind the broker is */
@@ -87,6 +91,7 @@ static bool send_cut(struct live_stream *l, const struct cut_chunk *cut)
         l->published_bytes += len;
     }
     l->bytes += cut->chunk.payload_len;
+    l->alive_us = clock_mono_us();
     return true;
 }
 
@@ -144,6 +149,12 @@ static void send_chunk(struct live_stream *l, enum chunk_kind kind, uint16_t fla
     mark(l, clock_mono_us());
 }
 
+static void ask_again(struct live_stream *l)
+{
+    l->granted = false;
+    l->asked_us = 0;
+}
+
 static void drop(struct live_stream *l)
 {
     l->drops += !l->dropping;
@@ -154,6 +165,8 @@ static void drop(struct live_stream *l)
 /* One fragment goes out, or is dropped. */
 static void publish(struct live_stream *l, const struct fragment *f)
 {
+    if (l->granted && clock_mono_us() - l->alive_us > LIVE_FORGOTTEN_US)
+        ask_again(l); /* the edge may have ended it, and would not say so */
     size_t need = f->len + (l->init_due ? l->init_len : 0);
     bool behind = lag_us(l, clock_mono_us()) > LIVE_LAG_US || !fits(l, need);
     if (!l->granted || behind || (l->dropping && !f->keyframe)) {
@@ -173,16 +186,13 @@ static void publish(struct live_stream *l, const struct fragment *f)
 
 /* ------------------------------------------------------------------ the edge */
 
-static void ask_again(struct live_stream *l)
-{
-    l->granted = false;
-    l->asked_us = 0;
-}
-
+/* Init, until it is granted; and again in a pause, so that the edge does not take it for the end.
+ */
 static void ask_if_due(struct live_stream *l)
 {
     uint64_t now_us = clock_mono_us();
-    if (l->granted || !l->pub.session.up ||
+    bool pause = now_us - l->alive_us >= LIVE_INIT_AGAIN_US;
+    if ((l->granted && !pause) || !l->pub.session.up ||
         (l->asked_us && now_us - l->asked_us < LIVE_INIT_AGAIN_US))
         return;
     if (publication_init(&l->pub) == ERR_OK)
@@ -191,12 +201,14 @@ static void ask_if_due(struct live_stream *l)
 
 static void take_grant(struct live_stream *l, const struct upload_ack *ack)
 {
+    l->alive_us = clock_mono_us();
     if (l->granted)
         return;
     /* The edge knows of more than we sent: it cannot be this stream. */
     if (ack->next > l->cutter.next_number)
         return;
     l->granted = true;
+    l->refusals = 0;
     l->init_due = true;
     if (l->ever_granted)
         l->dropping = true; /* I3: the init chunk goes out with a keyframe */
@@ -211,7 +223,9 @@ static void take_error(struct live_stream *l, const struct wire_error *error)
              text_safe(error->message, message, sizeof(message)),
              (int)(error->code_text.len < 20 ? error->code_text.len : 20),
              (const char *)error->code_text.ptr);
-    if (!l->granted && publication_final(err)) {
+    bool final = publication_final(err);
+    l->refusals += !l->granted && final;
+    if (!l->granted && final && (!l->ever_granted || l->refusals >= LIVE_REFUSALS_MAX)) {
         progress_clear(&l->progress);
         say("edge %s refuses: %s", l->pub.edge_id.s, l->refusal);
         l->status = STATUS_FAILED;

@@ -25,7 +25,8 @@ static struct live_chunk *take_at(struct live_view *v, size_t i)
 {
     struct live_chunk *c = v->held[i];
     v->held_n--;
-    memmove(v->held + i, v->held + i + 1, (v->held_n - i) * sizeof(*v->held));
+    for (; i < v->held_n; i++)
+        v->held[i] = v->held[i + 1];
     v->held_bytes -= c->chunk.payload_len; /* I2 */
     return c;
 }
@@ -109,9 +110,9 @@ static struct live_chunk *chunk_of(struct live_view *v, const struct part *part)
     }
     i = place_of(v, part->chunk.number);
     struct live_chunk *c = chunk_new(part);
-    memmove(v->held + i + 1, v->held + i, (v->held_n - i) * sizeof(*v->held));
+    for (size_t k = v->held_n++; k > i; k--)
+        v->held[k] = v->held[k - 1];
     v->held[i] = c;
-    v->held_n++;
     v->held_bytes += c->chunk.payload_len;
     return c;
 }

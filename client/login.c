@@ -93,7 +93,8 @@ static enum exit_status get_password(const struct option *options, char *ret, si
 
 /* What was asked, and what came back. */
 struct login {
-    const struct zone_params *zone;
+    struct zone_params zone;
+    struct id client_id;
     struct signkey key;
     struct user_request request;
     struct hash request_hash;
@@ -119,7 +120,7 @@ static bool take_reply(void *context, const struct topic *topic, struct slice pa
 /* The sealed request, with a fresh time and nonce. */
 static struct slice sealed_request(struct login *l, struct arena *arena)
 {
-    struct request_signer signer = {.target = id_slice(&l->zone->zone_id),
+    struct request_signer signer = {.target = id_slice(&l->zone.zone_id),
                                     .ts_us = clock_utc_us(),
                                     .key = &l->key,
                                     .ret_request = &l->request_hash};
@@ -127,7 +128,7 @@ static struct slice sealed_request(struct login *l, struct arena *arena)
     struct slice inner = user_request_encode(&l->request, &signer, arena);
     size_t len = inner.len + SEAL_OVERHEAD_BYTES;
     uint8_t *sealed = arena_alloc(arena, len);
-    seal_to(&l->zone->box_pk, inner, sealed);
+    seal_to(&l->zone.box_pk, inner, sealed);
     crypto_wipe((void *)(uintptr_t)inner.ptr, inner.len);
     return user_sealed_encode(slice_of(sealed, len), arena);
 }
@@ -163,7 +164,7 @@ static enum exit_status keep(const struct identity *identity, const struct optio
                              const struct login *l)
 {
     struct credential c;
-    enum err err = credential_open(l->reply.credential, l->zone, &c);
+    enum err err = credential_open(l->reply.credential, &l->zone, &c);
     if (err == ERR_OK && (c.kind != CREDENTIAL_STREAMER || !pubkey_eq(&c.pk, &l->key.pk)))
         err = ERR_SIGNATURE;
     if (err != ERR_OK) {
@@ -180,13 +181,13 @@ static enum exit_status keep(const struct identity *identity, const struct optio
     text_safe(c.display_name, name, sizeof(name));
     clock_iso8601(c.not_after_us, until);
     if (!config_flag(options, "json")) {
-        printf("logged in to zone %s as %s (%s) until %s\n", l->zone->zone_id.s, c.subject.s, name,
+        printf("logged in to zone %s as %s (%s) until %s\n", l->zone.zone_id.s, c.subject.s, name,
                until);
         return STATUS_OK;
     }
     struct json_text j = {.file = stdout};
     json_text_open(&j, NULL, '{');
-    json_text_str(&j, "zone", id_slice(&l->zone->zone_id));
+    json_text_str(&j, "zone", id_slice(&l->zone.zone_id));
     json_text_str(&j, "streamer_id", id_slice(&c.subject));
     json_text_str(&j, "name", c.display_name);
     json_text_str(&j, "until", slice_str(until));
@@ -199,8 +200,7 @@ static enum exit_status keep(const struct identity *identity, const struct optio
 static enum exit_status exchange(struct session *s, const struct identity *identity,
                                  const struct option *options, struct login *l)
 {
-    struct zone_params zone;
-    enum exit_status status = zone_obtain(s, identity, options, true, &zone);
+    enum exit_status status = zone_obtain(s, identity, options, true, &l->zone);
     if (status != STATUS_OK)
         return status;
     enum err err = identity_key(identity, true, &l->key);
@@ -211,9 +211,9 @@ static enum exit_status exchange(struct session *s, const struct identity *ident
             identity->home);
         return STATUS_FAILED;
     }
-    l->zone = &zone;
     l->request.pk = l->key.pk;
-    l->request.client_id = id_slice(&s->id);
+    l->client_id = s->id;
+    l->request.client_id = id_slice(&l->client_id);
     err = session_subscribe(s, TOPIC_AUTH_USER_REPLY, id_slice(&s->id), (struct slice){0});
     if (err == ERR_OK)
         err = ask(s, l);

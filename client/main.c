@@ -5,18 +5,13 @@
 #include "client/session.h"
 #include "trust/crypto.h"
 
-#include <malloc.h>
 #include <stdlib.h>
-
-/* Buffers of fragments go back to the system as soon as they are free: with glibc's moving
- * threshold they would stay, and fragment the heap. */
-enum { MMAP_THRESHOLD_BYTES = 128 * 1024 };
 
 static const struct command *const commands[] = {
     &command_login, &command_ping,  &command_list,   &command_upload,
     &command_live,  &command_watch, &command_verify,
 };
-enum { COMMANDS_N = sizeof(commands) / sizeof(*commands) };
+enum { COMMANDS_N = sizeof(commands) / sizeof(commands[0]) };
 
 static const struct command *find(const char *name)
 {
@@ -107,7 +102,6 @@ int main(int argc, char **argv)
     const struct command *c = find(argv[1]);
     if (!c || asks_for_help(argc - 2, argv + 2))
         return (int)help(argv[1]);
-    mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES);
     session_catch_signals();
     if (crypto_init() != ERR_OK) {
         say("this system gives no random numbers");

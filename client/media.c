@@ -49,7 +49,7 @@ struct media {
     AVFormatContext *in;
     AVFormatContext *out;
     AVPacket *pending; /* rescaled, waiting to be written */
-    bool has_pending, has_video, at_end, init_done;
+    bool has_pending, has_video, at_end, init_done, rewound;
     struct track tracks[TRACKS_MAX];
     int tracks_n;
     int64_t shift_us; /* added to input times */
@@ -113,6 +113,25 @@ static bool codec_allowed(enum AVCodecID id)
     }
 }
 
+/*
+ * MP4 files say all that is needed in their head. Looking further would decode
+ * the first pictures, which for a large film costs more memory than all the rest.
+ */
+static bool fully_described(const AVFormatContext *in)
+{
+    if (strncmp(in->iformat->name, "mov,mp4", strlen("mov,mp4")) != 0)
+        return false;
+    for (unsigned i = 0; i < in->nb_streams; i++) {
+        const AVCodecParameters *par = in->streams[i]->codecpar;
+        bool video = par->codec_type == AVMEDIA_TYPE_VIDEO && par->width > 0;
+        bool audio = par->codec_type == AVMEDIA_TYPE_AUDIO && par->sample_rate > 0;
+        bool h264_aac = par->codec_id == AV_CODEC_ID_H264 || par->codec_id == AV_CODEC_ID_AAC;
+        if ((video || audio) && !(h264_aac && par->extradata_size > 0))
+            return false;
+    }
+    return in->nb_streams > 0;
+}
+
 static enum err open_input(struct media *m, const char *input)
 {
     const char *url = strcmp(input, "-") == 0 ? "pipe:0" : input;
@@ -125,7 +144,7 @@ static enum err open_input(struct media *m, const char *input)
         return fail(m, ERR_FORMAT, "%.160s is no audio or video that libavformat knows", input);
     if (rc < 0)
         return fail_av(m, ERR_IO, "it cannot be opened", rc);
-    rc = avformat_find_stream_info(m->in, NULL);
+    rc = fully_described(m->in) ? 0 : avformat_find_stream_info(m->in, NULL);
     if (rc < 0)
         return fail_av(m, ERR_FORMAT, "its streams cannot be read", rc);
     return ERR_OK;
@@ -260,10 +279,10 @@ static void name_codec(const AVCodecParameters *par, char *ret, size_t cap)
         snprintf(ret, cap, "avc1.%02x%02x%02x", (unsigned)par->profile & 0xff,
                  par->profile & FF_PROFILE_H264_CONSTRAINED ? 0x40u : 0u,
                  (unsigned)par->level & 0xff);
-    else if (par->codec_id == AV_CODEC_ID_AAC && par->profile >= 0)
-        snprintf(ret, cap, "mp4a.40.%d", par->profile + 1);
+    else if (par->codec_id == AV_CODEC_ID_AAC && par->extradata_size > 0 && x[0] >> 3 < 31)
+        snprintf(ret, cap, "mp4a.40.%u", (unsigned)x[0] >> 3); /* the audio object type */
     else if (par->codec_id == AV_CODEC_ID_AAC)
-        snprintf(ret, cap, "mp4a.40.2");
+        snprintf(ret, cap, "mp4a.40.%d", par->profile >= 0 ? par->profile + 1 : 2);
     else if (par->codec_id == AV_CODEC_ID_AC3)
         snprintf(ret, cap, "ac-3");
     else if (par->codec_id == AV_CODEC_ID_EAC3)
@@ -397,7 +416,16 @@ static enum err rewind_input(struct media *m)
     if (rc < 0)
         return fail_av(m, ERR_IO, "it cannot be read from the beginning again", rc);
     m->shift_us = m->end_us - start;
+    m->rewound = true;
     return ERR_OK;
+}
+
+/* What an encoder puts before the beginning (AAC's priming) has no place between two rounds. */
+static bool before_start(const struct media *m, const struct track *t, const AVPacket *p)
+{
+    int64_t start = m->in->start_time != AV_NOPTS_VALUE ? m->in->start_time : 0;
+    return m->rewound && !t->video && p->pts != AV_NOPTS_VALUE &&
+           av_rescale_q(p->pts + p->duration, t->input_base, AV_TIME_BASE_Q) <= start;
 }
 
 /* Fill pending. ERR_CLOSED: there is nothing more. */
@@ -421,12 +449,13 @@ static enum err read_packet(struct media *m)
         if (rc < 0)
             return fail_av(m, ERR_IO, "reading the input failed", rc);
         struct track *t = track_of(m, m->pending->stream_index);
-        if (t && m->pending->size > 0 && filtered(t, m->pending)) {
+        bool wanted = t && m->pending->size > 0 && !before_start(m, t, m->pending);
+        if (wanted && filtered(t, m->pending)) {
             retime(m, t, m->pending);
             m->has_pending = true;
             return ERR_OK;
         }
-        errors += t != NULL;
+        errors += wanted;
         av_packet_unref(m->pending);
     }
     return fail(m, ERR_FORMAT, "the input is too damaged to go on");

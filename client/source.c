@@ -54,12 +54,6 @@ void source_close(struct source *s)
     s->fd = -1;
 }
 
-enum err source_rewind(struct source *s)
-{
-    source_close(s);
-    return open_input(s);
-}
-
 static enum err next_piece(struct source *s, struct fragment *ret)
 {
     uint8_t *bytes = mem_alloc_raw(SOURCE_PIECE_BYTES);

@@ -3,7 +3,7 @@
 /*
  * What an upload sends, piece by piece: a media file as init segment and
  * fragments (media.h), any other file as it is. The same file gives the same
- * pieces again, so that an upload can be gone on with.
+ * pieces again, so that an upload can be gone on with in another run.
  */
 #include "client/media.h"
 
@@ -26,9 +26,6 @@ struct source {
  */
 enum err source_open(struct source *s, const char *path);
 void source_close(struct source *s);
-
-/* source_rewind: begin again at the first piece. Errors as source_open. */
-enum err source_rewind(struct source *s);
 
 /*
  * source_next: the next piece, the caller's to free. ERR_CLOSED: that was all.

@@ -2,8 +2,8 @@
  * edgectl upload: cuts, signs and pushes a file until the edge gives its receipt.
  *
  *   source --piece--> chunk_cut --held--> parts --push window--> edge
- *     ^                            ^                               |
- *     +-- the edge lost some: rewind, skip          next, next_part: release
+ *                                  ^                               |
+ *                                  +------- next: release ---------+
  *
  *   I1  held is the run of cut chunks from push.next on: un-acknowledged media is
  *       in memory, nothing else is.
@@ -54,6 +54,7 @@ struct upload {
     struct held *first, *last; /* I1 */
     bool all_cut, granted, resumed;
     struct sha256 hash;
+    uint64_t parts;      /* cut so far */
     uint64_t safe_bytes; /* payload of chunks that are acknowledged */
     uint64_t sent_mark;  /* bus: sent_bytes when last looked */
     uint8_t manifest[OBJECT_BYTES_MAX];
@@ -86,16 +87,6 @@ static void release_acked(struct upload *u)
         release_first(u); /* I1 */
 }
 
-static void begin_cutting(struct upload *u)
-{
-    while (u->first)
-        release_first(u);
-    chunk_cutter_init(&u->cutter, &u->pub.stream, &u->pub.streamer.key, u->state.part_bytes);
-    sha256_init(&u->hash);
-    u->all_cut = false;
-    u->safe_bytes = 0;
-}
-
 /* Cut the next chunk into held. STATUS_FAILED: said. At the end all_cut is set. */
 static enum exit_status cut_next(struct upload *u)
 {
@@ -118,6 +109,7 @@ static enum exit_status cut_next(struct upload *u)
                     &h->cut);
     CHECK(err == ERR_OK); /* the source keeps to CHUNK_BYTES_MAX */
     sha256_add(&u->hash, payload);
+    u->parts += h->cut.chunk.parts_n;
     if (u->last)
         u->last->next = h;
     else
@@ -136,19 +128,12 @@ static struct held *held_at(const struct upload *u, uint32_t number)
 
 /*
  * The chunk at the cursor, cut if it has not been. NULL: none yet (again later),
- * or all_cut. An edge that lost what it had acknowledged makes us begin again.
+ * or all_cut.
  */
 static enum exit_status chunk_at_cursor(struct upload *u, struct held **ret)
 {
     uint64_t until_us = clock_mono_us() + SKIP_SLICE_US;
     *ret = NULL;
-    if (u->push.cursor < u->cutter.next_number && !held_at(u, u->push.cursor)) {
-        if (source_rewind(&u->source) != ERR_OK) {
-            say("%s cannot be read again: %s", u->source.path, u->source.why);
-            return STATUS_FAILED;
-        }
-        begin_cutting(u);
-    }
     while (!u->all_cut && u->cutter.next_number <= u->push.cursor) {
         enum exit_status status = cut_next(u);
         if (status != STATUS_OK)
@@ -312,7 +297,10 @@ static enum exit_status take_ack(struct upload *u, const struct upload_ack *ack)
     return STATUS_OK;
 }
 
-/* An error counts when it answers our init, or comes again and again without progress. */
+/*
+ * An error is believed when it answers our first init; later only if it comes
+ * again and again while nothing moves: strangers may write here as well.
+ */
 static enum exit_status take_error(struct upload *u, const struct wire_error *error)
 {
     enum err err = wire_code_err(error->code_text);
@@ -324,7 +312,8 @@ static enum exit_status take_error(struct upload *u, const struct wire_error *er
     if (!publication_final(err))
         return STATUS_OK;
     u->refusals++;
-    if (u->push.state != PUSH_INIT && u->refusals < REFUSALS_MAX)
+    bool stands_still = u->push.state == PUSH_INIT || u->push.silences > 0;
+    if (u->granted && (u->refusals < REFUSALS_MAX || !stands_still))
         return STATUS_OK;
     progress_clear(&u->progress);
     say("edge %s refuses: %s", u->pub.edge_id.s, u->refusal);
@@ -443,7 +432,8 @@ static enum exit_status prepare(struct upload *u, const struct option *options)
     v->media_type = slice_str(source_media_type(&u->source));
     v->codecs = slice_str(source_codecs(&u->source));
     publication_sign(&u->pub, &(struct hash){0}, clock_utc_us());
-    begin_cutting(u);
+    chunk_cutter_init(&u->cutter, &u->pub.stream, &u->pub.streamer.key, u->state.part_bytes);
+    sha256_init(&u->hash);
     return status;
 }
 
@@ -469,6 +459,7 @@ static void summary(const struct upload *u, bool json)
     json_text_str(&j, "media_type", u->pub.video.media_type);
     json_text_str(&j, "codecs", u->pub.video.codecs);
     json_text_uint(&j, "chunks", u->cutter.next_number - 1);
+    json_text_uint(&j, "parts", u->parts);
     json_text_uint(&j, "bytes", u->cutter.bytes);
     json_text_str(&j, "sha256", slice_str(digest));
     json_text_bool(&j, "resumed", u->resumed);

@@ -374,6 +374,9 @@ static enum err decode_small(struct work *w)
     struct arena *arena = &w->ev->arena;
     switch (w->topic.kind) {
     case TOPIC_AUTH_ZONE_REPLY:
+        w->ev->kind = EVENT_ZONE_ERROR;
+        if (reply_is_error(payload, arena, &w->ev->u.zone_error))
+            return ERR_OK;
         w->ev->kind = EVENT_ZONE_REPLY;
         return zone_reply_decode(payload, arena, &w->ev->u.zone_reply);
     case TOPIC_PING:

@@ -5,8 +5,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
@@ -17,22 +15,31 @@ static double percent(uint64_t part, uint64_t whole)
     return whole ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
+/* The number at *text after blanks; moves *text behind it. 0 where there is none. */
+static uint64_t next_number(const char **text)
+{
+    char *end;
+    uint64_t v = strtoull(*text, &end, 10);
+    *text = end;
+    return v;
+}
+
 /* The first line of /proc/stat: user nice system idle iowait irq softirq steal … */
 static void cpu(struct load *load, struct machine_load *ret)
 {
+    enum { IDLE = 3, IOWAIT = 4, TIMES_N = 8 };
     CLEANUP(mem_free_ptr) char *text = NULL;
     size_t len;
-    uint64_t t[8] = {0};
-    if (file_read("/proc/stat", PROC_BYTES_MAX, &text, &len) != ERR_OK ||
-        sscanf(text,
-               "cpu %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
-               " %" SCNu64 " %" SCNu64,
-               &t[0], &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7]) < 5)
+    if (file_read("/proc/stat", PROC_BYTES_MAX, &text, &len) != ERR_OK || len < 4)
         return;
+    const char *at = text + strlen("cpu ");
+    uint64_t busy = 0;
     uint64_t total = 0;
-    for (size_t i = 0; i < 8; i++)
-        total += t[i];
-    uint64_t busy = total - t[3] - t[4];
+    for (int i = 0; i < TIMES_N; i++) {
+        uint64_t ticks = next_number(&at);
+        total += ticks;
+        busy += i == IDLE || i == IOWAIT ? 0 : ticks;
+    }
     ret->cpu_percent = percent(busy - load->busy, total - load->total);
     load->busy = busy;
     load->total = total;
@@ -40,11 +47,11 @@ static void cpu(struct load *load, struct machine_load *ret)
 
 static uint64_t meminfo(const char *text, const char *name)
 {
-    uint64_t kib = 0;
     const char *line = strstr(text, name);
-    if (line)
-        sscanf(line + strlen(name), ": %" SCNu64, &kib);
-    return kib * 1024;
+    if (!line)
+        return 0;
+    line += strlen(name);
+    return next_number(&line) * 1024; /* given in KiB */
 }
 
 static void memory(struct machine_load *ret)
@@ -53,8 +60,8 @@ static void memory(struct machine_load *ret)
     size_t len;
     if (file_read("/proc/meminfo", PROC_BYTES_MAX, &text, &len) != ERR_OK)
         return;
-    ret->memory_total = meminfo(text, "MemTotal");
-    ret->memory_available = meminfo(text, "MemAvailable");
+    ret->memory_total = meminfo(text, "MemTotal:");
+    ret->memory_available = meminfo(text, "MemAvailable:");
     ret->memory_used = ret->memory_total - ret->memory_available;
     ret->memory_percent = percent(ret->memory_used, ret->memory_total);
 }

@@ -28,9 +28,9 @@ enum err verify_open(const struct decoder *decoder, struct queue *inboxes[static
 void verify_view(struct verify *v, struct trust_view *view);
 
 /* verify_take: the lane's next event in order, or NULL while it is not ready. The loop's thread. */
-struct event *verify_take(struct verify *v, enum lane lane);
+struct event *verify_take(struct verify *v, enum lane which);
 
-/* verify_fd: readable while verify_take(lane) has something; for poll() only. */
+/* verify_fd: readable while verify_take(v, lane) has something; for poll() only. */
 int verify_fd(const struct verify *v, enum lane lane);
 
 /* verify_close: close the inboxes, stop the threads, free what was not taken. NULL is fine. */

@@ -408,6 +408,7 @@ static void dispatch(struct core *core, struct event *ev)
     case EVENT_STORED: stored(core, ev->u.done); break;
     case EVENT_REJECTED: rejected(core, &ev->u.rejection); break;
     case EVENT_ZONE_REPLY: zone_reply(core, ev); break;
+    case EVENT_ZONE_ERROR: zone_error(core, &ev->u.zone_error); break;
     case EVENT_PING: presence_ping(core, &ev->u.ping); break;
     case EVENT_LIST: catalogue_list(core, &ev->u.list); break;
     case EVENT_EDGE_STATUS: presence_status(core, &ev->u.status); break;

@@ -28,6 +28,7 @@ enum event_kind {
     EVENT_STORED,   /* a completion */
     EVENT_REJECTED, /* a message that decode or verify refused */
     EVENT_ZONE_REPLY,
+    EVENT_ZONE_ERROR,
     EVENT_PING,
     EVENT_LIST,
     EVENT_EDGE_STATUS,
@@ -82,7 +83,7 @@ struct part_event {
     struct msg *original;  /* owned: as it arrived (the same message when binary) */
     bool json;
     struct id video_id; /* json: the field */
-    struct part part; /* borrows from packet */
+    struct part part;   /* borrows from packet */
     struct hash statement_hash;
 };
 
@@ -98,6 +99,7 @@ struct event {
         struct storage_done *done; /* owned */
         struct rejection rejection;
         struct zone_reply zone_reply;
+        struct wire_error zone_error; /* anybody may have sent it */
         struct ping_request ping;
         struct list_request list;
         struct edge_status status;

@@ -45,19 +45,29 @@ struct storage_row storage_row_copy(struct arena *arena, const struct storage_ro
     return copy;
 }
 
-static unsigned *use_count(struct core *core, enum stream_use use)
+static void count_use(struct core *core, enum stream_use use, bool begins)
 {
-    return use == STREAM_UPLOAD ? &core->uploads : use == STREAM_FETCH ? &core->fetches : NULL;
+    if (use == STREAM_UPLOAD)
+        core->uploads += begins ? 1u : -1u;
+    else if (use == STREAM_FETCH)
+        core->fetches += begins ? 1u : -1u;
+}
+
+static bool room_for(const struct core *core, enum stream_use use)
+{
+    size_t lives = core->ingests.count - core->uploads - core->fetches;
+    switch (use) {
+    case STREAM_UPLOAD: return core->uploads < UPLOADS_MAX;
+    case STREAM_FETCH: return core->fetches < FETCHES_MAX;
+    case STREAM_LIVE: return lives < LIVES_MAX;
+    }
+    return false;
 }
 
 struct ingest *ingest_new(struct core *core, enum stream_use use, const struct hash *stream,
                           const struct pubkey *signer, const struct storage_row *row)
 {
-    unsigned *count = use_count(core, use);
-    size_t lives = core->ingests.count - core->uploads - core->fetches;
-    if ((use == STREAM_UPLOAD && *count >= UPLOADS_MAX) ||
-        (use == STREAM_FETCH && *count >= FETCHES_MAX) ||
-        (use == STREAM_LIVE && lives >= LIVES_MAX))
+    if (!room_for(core, use))
         return NULL;
     struct ingest *in = mem_alloc(sizeof(*in));
     in->use = use;
@@ -71,16 +81,13 @@ struct ingest *ingest_new(struct core *core, enum stream_use use, const struct h
         free(in);
         return NULL;
     }
-    if (count)
-        (*count)++;
+    count_use(core, use, true);
     return in;
 }
 
 void ingest_free(struct core *core, struct ingest *in)
 {
-    unsigned *count = use_count(core, in->use);
-    if (count)
-        (*count)--;
+    count_use(core, in->use, false);
     core->inflight_bytes -= in->inflight_bytes; /* I3 */
     live_release(core, in);
     map_remove(&core->ingests, slice_of(in->stream.b, HASH_BYTES));

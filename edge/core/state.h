@@ -185,7 +185,7 @@ struct core {
     size_t credential_len;
     struct credential credential;
     struct hash enrol_request; /* outstanding */
-    bool enrol_outstanding;
+    bool enrol_outstanding, enrol_refusal_said;
     uint64_t enrol_next_us, enrol_delay_us;
 
     /* presence */
@@ -332,6 +332,7 @@ void announce(struct core *core, const struct storage_row *row, bool removal);
 /* ---- the machines ---- */
 void zone_start(struct core *core);
 void zone_reply(struct core *core, const struct event *ev);
+void zone_error(struct core *core, const struct wire_error *m);
 void zone_tick(struct core *core);
 uint64_t zone_deadline_us(const struct core *core);
 

@@ -83,6 +83,18 @@ void zone_reply(struct core *core, const struct event *ev)
              (unsigned long long)core->credential.serial);
 }
 
+/* Nobody signs a refusal: it is passed on to the operator, and the asking goes on. */
+void zone_error(struct core *core, const struct wire_error *m)
+{
+    if (!core->enrol_outstanding || core->enrol_refusal_said)
+        return;
+    core->enrol_refusal_said = true;
+    core_log(
+        core, true,
+        "enrolment refused (%.*s): %.*s; check the zone secret and this edge's id; asking again",
+        SLICE_FMT(m->code_text), SLICE_FMT(m->message));
+}
+
 void zone_tick(struct core *core)
 {
     if (core->now_us < core->enrol_next_us || core->stopping)
@@ -106,6 +118,7 @@ void zone_tick(struct core *core)
                     &core->enrol_request);
     m->proof = slice_of(proof, ENROL_PROOF_BYTES);
     core->enrol_outstanding = true;
+    core->enrol_refusal_said = false;
     core_send(core, LANE_CONTROL, TOPIC_AUTH_ZONE, (struct slice){0}, (struct slice){0},
               MESSAGE_ZONE_REQUEST, m);
 }

@@ -2,13 +2,15 @@
  * Pages of the catalogue: of what is listed, in the order of an index, until
  * the page is as large as a message can be.
  *
- * I1  a page holds at least one row, if there is one, and no more than one row beyond
- *     CATALOGUE_PAGE_BYTES_MAX.
+ * I1  a page holds at least one row, if there is one; more only while they are together within
+ *     CATALOGUE_PAGE_BYTES_MAX at the most that JSON can make of them, their streamers included:
+ *     the encoder never has to leave out a row that storage counts as told.
  */
 #include "edge/store/read.h"
 
 enum {
-    ROW_FRAME_BYTES = 192, /* JSON around one row's values */
+    ROW_FRAME_BYTES = 256,                                    /* JSON around one row's values */
+    STREAMER_BYTES = 128 + ID_BYTES_MAX + 2 * NAME_BYTES_MAX, /* the row's streamer beside it */
     PAGE_ROWS_START = 16,
     /* Of one row's holdings: the rest of a row that is as large as it can be still fits the page.
      */
@@ -41,15 +43,36 @@ static size_t holding_bytes(const struct holding_row *h)
     return b64_text_len(h->object.len) + b64_text_len(h->edge_credential.len) + 64;
 }
 
+/* Text as JSON: a byte becomes two at most. */
+static size_t text_bytes(struct slice text)
+{
+    size_t n = text.len;
+    for (size_t i = 0; i < text.len; i++)
+        n += text.ptr[i] < 0x20 || text.ptr[i] == '"' || text.ptr[i] == '\\';
+    return n;
+}
+
 static size_t row_bytes(const struct catalogue_row *r)
 {
-    size_t n = ROW_FRAME_BYTES + strlen(r->video_id.s) + r->title.len + r->description.len +
-               r->category.len + r->edges.len + r->thumbnail.len + strlen(r->streamer_id.s) +
-               b64_text_len(r->statement.len) + b64_text_len(r->credential.len) +
-               b64_text_len(r->manifest.len);
+    size_t n = ROW_FRAME_BYTES + strlen(r->video_id.s) + strlen(r->streamer_id.s) +
+               text_bytes(r->title) + text_bytes(r->description) + text_bytes(r->category) +
+               text_bytes(r->thumbnail) + r->edges.len + b64_text_len(r->statement.len) +
+               b64_text_len(r->credential.len) + b64_text_len(r->manifest.len);
     for (size_t i = 0; i < r->holdings_n; i++)
         n += holding_bytes(&r->holdings[i]);
     return n;
+}
+
+/* Keep the row that was added last, with what else it brings, unless the page is full (I1). */
+static bool rows_keep(struct rows *r, size_t beside_bytes)
+{
+    size_t bytes = row_bytes(&r->at[r->n - 1]) + beside_bytes;
+    if (r->n > 1 && r->bytes + bytes > CATALOGUE_PAGE_BYTES_MAX) {
+        r->n--;
+        return false;
+    }
+    r->bytes += bytes;
+    return true;
 }
 
 /* Where the page after a video begins; false: that video is not there (any more). */
@@ -97,12 +120,11 @@ enum err read_list(struct conn *c, const struct storage_op *op, struct storage_d
         return ERR_OK;
     struct query *q = list_query(c, m, created_at);
     while (!more && query_row(q)) {
-        more = rows.bytes >= CATALOGUE_PAGE_BYTES_MAX || (m->limit && rows.n == m->limit);
+        more = m->limit && rows.n == m->limit;
         if (more)
             break;
-        struct catalogue_row *row = rows_add(&rows);
-        read_row(q, &done->arena, row);
-        rows.bytes += row_bytes(row);
+        read_row(q, &done->arena, rows_add(&rows));
+        more = !rows_keep(&rows, 0);
     }
     query_end(q);
     done->u.list.n = rows.n;
@@ -165,16 +187,13 @@ enum err read_db_page(struct conn *c, const struct storage_op *op, struct storag
     struct query *q = query_of(c, Q_DB_PAGE);
     bind_text(q, 1, op->u.db_page.first ? slice_str("") : id_slice(&op->u.db_page.after));
     while (!more && query_row(q)) {
-        more = rows.bytes >= CATALOGUE_PAGE_BYTES_MAX;
-        if (more)
-            break;
         struct catalogue_row *row = rows_add(&rows);
         read_row(q, &done->arena, row);
         row->statement = col_copy(q, READ_ROW_COLUMNS, &done->arena);
         row->credential = col_copy(q, READ_ROW_COLUMNS + 1, &done->arena);
         row->manifest = col_copy(q, READ_ROW_COLUMNS + 2, &done->arena);
         read_holdings(c, row, &done->arena);
-        rows.bytes += row_bytes(row);
+        more = !rows_keep(&rows, STREAMER_BYTES);
     }
     query_end(q);
     read_streamers(c, &rows, done);

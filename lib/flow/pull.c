@@ -136,9 +136,8 @@ bool pull_next(struct pull *p, uint64_t now_us, struct pull_request *ret)
         p->received_bytes == p->credited_bytes)
         return false;
     p->credited_bytes = p->received_bytes;
-    *ret = (struct pull_request){.pull = p->pull,
-                                 .credit_bytes = p->received_bytes,
-                                 .window_bytes = p->window_bytes};
+    *ret = (struct pull_request){
+        .pull = p->pull, .credit_bytes = p->received_bytes, .window_bytes = p->window_bytes};
     return true;
 }
 

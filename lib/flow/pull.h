@@ -27,8 +27,8 @@ enum pull_state { PULL_IDLE, PULL_SEEKING, PULL_RUNNING, PULL_ENDED, PULL_FAILED
 
 struct pull {
     enum pull_state state;
-    uint32_t pull;           /* number of the current seek; grows */
-    uint32_t chunk, part;    /* the part expected next */
+    uint32_t pull;        /* number of the current seek; grows */
+    uint32_t chunk, part; /* the part expected next */
     uint32_t window_bytes;
     uint64_t received_bytes; /* packets' bytes accepted for this pull: what credit is about */
     uint64_t stray_bytes;    /* dropped since the last seek */
@@ -79,7 +79,7 @@ void pull_heard(struct pull *p, uint64_t now_us);
 
 /* What to send now. */
 struct pull_request {
-    bool seek;             /* else credit */
+    bool seek; /* else credit */
     uint32_t pull;
     uint32_t chunk, part;  /* seek */
     uint64_t credit_bytes; /* credit */

@@ -4,7 +4,7 @@
  *
  * Positions (chunk, part) are ordered as pairs.
  *
- *   I1  next only grows; sent[] holds what was sent since the last go-back, in
+ *   I1  next only grows, and never past top; sent[] holds what was sent since the last go-back, in
  *       order, all of it at or after next and before the cursor.
  *   I2  outstanding_bytes is the sum over sent[], and stays within the window
  *       unless one single part is larger.
@@ -19,6 +19,14 @@
 static bool before(uint32_t a, uint32_t a_part, uint32_t b, uint32_t b_part)
 {
     return a < b || (a == b && a_part < b_part);
+}
+
+static void raise_top(struct push *p, uint32_t chunk, uint32_t part)
+{
+    if (!before(p->top, p->top_part, chunk, part))
+        return;
+    p->top = chunk;
+    p->top_part = part;
 }
 
 static void forget_sent(struct push *p)
@@ -66,7 +74,7 @@ static void advance(struct push *p, uint32_t next, uint32_t next_part, uint64_t 
 
 void push_init(struct push *p, uint64_t now_us)
 {
-    *p = (struct push){.state = PUSH_INIT, .next = 1, .cursor = 1, .init_due = true};
+    *p = (struct push){.state = PUSH_INIT, .next = 1, .cursor = 1, .top = 1, .init_due = true};
     p->progress_us = now_us;
     p->asked_us = now_us;
 }
@@ -77,6 +85,7 @@ void push_granted(struct push *p, uint32_t next, uint32_t next_part, uint32_t wi
     if (p->state != PUSH_INIT)
         return;
     p->window_bytes = window_bytes;
+    raise_top(p, next, next_part);
     advance(p, next, next_part, now_us);
     go_back(p);
     p->recover = p->next;
@@ -105,12 +114,14 @@ void push_was_sent(struct push *p, uint32_t parts_n, size_t bytes, uint64_t now_
         p->cursor++;
         p->cursor_part = 0;
     }
+    raise_top(p, p->cursor, p->cursor_part);
 }
 
 void push_acked(struct push *p, uint32_t next, uint32_t next_part, uint32_t window_bytes,
                 bool missed, uint64_t now_us)
 {
-    if (p->state != PUSH_RUNNING && p->state != PUSH_FINISHING)
+    if ((p->state != PUSH_RUNNING && p->state != PUSH_FINISHING) ||
+        before(p->top, p->top_part, next, next_part))
         return;
     p->window_bytes = window_bytes;
     advance(p, next, next_part, now_us);

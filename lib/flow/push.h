@@ -34,16 +34,17 @@ struct push_sent {
 
 struct push {
     enum push_state state;
-    uint32_t next, next_part;         /* everything before is safe */
-    uint32_t cursor, cursor_part;     /* what push_may_send is about */
+    uint32_t next, next_part;     /* everything before is safe */
+    uint32_t cursor, cursor_part; /* what push_may_send is about */
+    uint32_t top, top_part;       /* everything before was sent, or granted as safe */
     uint32_t window_bytes;
     uint64_t outstanding_bytes;
     struct push_sent sent[PUSH_OUTSTANDING_MAX]; /* ring, oldest first */
     uint32_t sent_head, sent_n;
-    uint64_t progress_us; /* last time that something moved */
-    uint64_t asked_us;    /* last init that was handed out */
-    unsigned silences;    /* since the last progress */
-    unsigned inits;       /* since the last progress */
+    uint64_t progress_us;           /* last time that something moved */
+    uint64_t asked_us;              /* last init that was handed out */
+    unsigned silences;              /* since the last progress */
+    unsigned inits;                 /* since the last progress */
     uint32_t recover, recover_part; /* no fast go-back before next has passed this */
     bool init_due, end_sent;
 };
@@ -64,7 +65,8 @@ bool push_may_send(const struct push *p, size_t bytes);
 void push_was_sent(struct push *p, uint32_t parts_n, size_t bytes, uint64_t now_us);
 
 /*
- * push_acked: an acknowledgement. Older ones than what is known change nothing but the window.
+ * push_acked: an acknowledgement. Older ones than what is known change nothing but the window;
+ * one of what was never sent is a lie and changes nothing at all.
  * missed  it answers a part beyond the `next` that it names: the edge lacks one in between.
  *         The cursor goes back at once, but not a second time before everything
  *         that was under way has been answered (silence takes care of the rest).

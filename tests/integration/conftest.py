@@ -1,5 +1,6 @@
 """The cluster that the tests share, and what each test gets of its own."""
 import secrets
+import signal
 import tempfile
 from pathlib import Path
 
@@ -9,6 +10,11 @@ from ec.client import Client
 from ec.cluster import BUILD, AuthEdge, Broker, Edge, PyZone
 
 RUNNING = []  # whatever has an output worth showing when a test fails
+
+
+def pytest_configure():
+    """A SIGTERM cleans up as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -428,7 +428,7 @@ def test_nothing_unverified_is_written(ctl, cluster, streamer, viewer, edge1):
             for lie, liar in liars.items()
         }
         for lie, watcher in watchers.items():
-            assert watcher.wait() in (FAILED, NOBODY, UNVERIFIED), (lie, watcher.output)
+            assert watcher.wait(60) in (FAILED, NOBODY, UNVERIFIED), (lie, watcher.output)
             watcher.check_output()
             assert watcher.output, lie
             assert not (ctl.folder / f"{liars[lie].id}.out").exists(), lie

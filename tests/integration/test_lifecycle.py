@@ -212,7 +212,7 @@ def test_an_id_that_was_made_up_is_kept(site):
 
 def ping_any(client):
     try:
-        return roles.ping(client, timeout=0.5)
+        return roles.ping(client, timeout=0.1)
     except AssertionError:
         return None
 
@@ -347,6 +347,22 @@ def test_the_wrong_zone_secret_is_said_and_tried_again(folder, cluster):
             edge.stop()
         finally:
             edge.reap()
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_token_reply_ids_are_served_only_where_allowed(site, allowed):
+    """§1: the original's logged-in clients ask under their token."""
+    edge = site.edge("edge1", *(["--allow-token-reply-ids"] if allowed else [])).start(site.client)
+    token = "eyJhbGciOiJFUzI1NiJ9." + "x" * 900 + ".sig-_"
+    topic = f"video/request/ping/{token}"
+    site.client.subscribe(topic)
+    site.client.publish("video/request/ping", {"client_id": token})
+    roles.ping_edge(site.client, edge.id)
+    if allowed:
+        assert site.client.expect(topic).get("edge_id") == edge.id
+    else:
+        assert not site.client.peek(topic)
+    edge.stop()
 
 
 # --- storage -----------------------------------------------------------------

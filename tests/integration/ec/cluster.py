@@ -160,6 +160,7 @@ class Broker:
         config.write_text(
             f"listener {self.port} 127.0.0.1\n"
             "allow_anonymous true\n"
+            "user root\n"  # run by root it would become another user, and outlive us
             "persistence false\n"
             "max_queued_messages 100000\n"
             "max_inflight_messages 64\n"
@@ -232,7 +233,7 @@ class AuthEdge:
             assert self.process.alive, self.process.output
             client.publish("auth/params", {"client_id": client.id})
             try:
-                return client.expect(topic, timeout=0.5)
+                return client.expect(topic, timeout=0.1)
             except AssertionError:
                 return None
 
@@ -277,7 +278,7 @@ class Edge:
         def answered():
             assert self.process.alive, self.process.output
             try:
-                return roles.ping_edge(client, self.id, timeout=0.5).get("zone")
+                return roles.ping_edge(client, self.id, timeout=0.1).get("zone")
             except AssertionError:
                 return None
 

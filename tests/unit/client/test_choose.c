@@ -51,14 +51,14 @@ static void test_trusted_brokers(void **state)
 {
     (void)state;
     static const char *const trusted[] = {
-        "mqtt://127.0.0.1:1883", "127.0.0.1",         "127.1.2.3:99",       "localhost",
-        "tcp://localhost:1883",  "ws://[::1]:9001",   "mqtts://example.org", "ssl://10.0.0.1:8883",
+        "mqtt://127.0.0.1:1883",  "127.0.0.1",       "127.1.2.3:99",        "localhost",
+        "tcp://localhost:1883",   "ws://[::1]:9001", "mqtts://example.org", "ssl://10.0.0.1:8883",
         "wss://example.org/mqtt",
     };
     static const char *const not_trusted[] = {
-        "mqtt://example.org",      "10.0.0.1",          "localhost.example.org",
-        "127.example.org",         "127.",              "mqtt://127.0.0.1.example.org:1883",
-        "ws://example.org",        "[2001:db8::1]",     "localhost@example.org",
+        "mqtt://example.org", "10.0.0.1",      "localhost.example.org",
+        "127.example.org",    "127.",          "mqtt://127.0.0.1.example.org:1883",
+        "ws://example.org",   "[2001:db8::1]", "localhost@example.org",
     };
     for (size_t i = 0; i < sizeof(trusted) / sizeof(*trusted); i++)
         assert_true(zone_broker_trusted(trusted[i]));

@@ -1,7 +1,6 @@
 /* Keys, credentials and upload states on disk: modes, damage, and what belongs together. */
-#include "client/identity.h"
-
 #include "base/file.h"
+#include "client/identity.h"
 #include "client/upload_state.h"
 #include "tests/unit/client/zone_of_ours.h"
 
@@ -37,7 +36,8 @@ static int teardown(void **state)
     return 0;
 }
 
-static void path_of(const struct fixture *f, const char *name, char ret[static IDENTITY_PATH_BYTES_MAX])
+static void path_of(const struct fixture *f, const char *name,
+                    char ret[static IDENTITY_PATH_BYTES_MAX])
 {
     identity_path(&f->identity, name, ret);
 }

@@ -1,6 +1,5 @@
 /* The order of a live: starts, holes, doubles, two topics at once, and its bounds. */
 #include "client/live_view.h"
-
 #include "tests/unit/client/zone_of_ours.h"
 
 #include <setjmp.h>

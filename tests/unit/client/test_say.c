@@ -1,8 +1,7 @@
 /* Text on its way to a terminal or a program, and where media is written. */
-#include "client/say.h"
-
 #include "base/file.h"
 #include "client/progress.h"
+#include "client/say.h"
 #include "client/sink.h"
 #include "tests/unit/client/zone_of_ours.h"
 
@@ -26,10 +25,12 @@ static void test_text_safe(void **state)
     assert_string_equal(safe("Léa – ok", 256), "Léa – ok");
     assert_string_equal(safe("a\x1b[31mb\r\n\x7f", 256), "a?[31mb???");
     assert_string_equal(safe("\xc2\x9b"
-                             "31m", 256),
+                             "31m",
+                             256),
                         "??31m"); /* a C1 control */
     assert_string_equal(safe("\xff\xe2\x82", 256), "???");
-    assert_string_equal(safe("x\xe2\x80\xaey", 256), "x???y"); /* right-to-left override */
+    static const char override[] = {'x', '\xe2', '\x80', '\xae', 'y', '\0'}; /* right to left */
+    assert_string_equal(safe(override, 256), "x???y");
     assert_string_equal(safe("aéé", 4), "aé"); /* cut at a character */
     assert_string_equal(safe("abc", 1), "");
 }
@@ -73,8 +74,9 @@ static void test_progress(void **state)
     char line[PROGRESS_LINE_BYTES];
     struct progress p = {.what = "upload", .total_bytes = 4000000, .started_us = 1000000};
     progress_line(&p, 1000000, "film", 2000000, line);
-    assert_string_equal(line, "upload [######..................]  25 % 1.0 MB, 1.0 MB/s, 0:03 left, "
-                              "film");
+    assert_string_equal(line,
+                        "upload [######..................]  25 % 1.0 MB, 1.0 MB/s, 0:03 left, "
+                        "film");
     progress_line(&p, 0, "", 1000000, line);
     assert_string_equal(line, "upload [........................]   0 % 0 B, 0 B/s");
     progress_line(&p, 9000000, "", 2000000, line); /* more than was expected */

@@ -83,13 +83,15 @@ static int teardown(void **state)
 /* Run the command with standard output in a file; its exit status. */
 static int verify(struct saved *s, const char *zone_key)
 {
-    char *argv[] = {s->file, "--json", "--proof", s->proof, "--zone-key", (char *)(uintptr_t)zone_key};
+    char *argv[] = {s->file,  "--json",     "--proof",
+                    s->proof, "--zone-key", (char *)(uintptr_t)zone_key};
     const char *positional[6];
     char error[CONFIG_ERROR_BYTES], *text;
     int n;
     size_t len;
     const struct command *c = &command_verify;
-    assert_int_equal(config_load(c->options, zone_key ? 6 : 4, argv, positional, &n, error), ERR_OK);
+    assert_int_equal(config_load(c->options, zone_key ? 6 : 4, argv, positional, &n, error),
+                     ERR_OK);
     fflush(stdout);
     int before = dup(STDOUT_FILENO), before_err = dup(STDERR_FILENO);
     int fd = open(s->output, O_WRONLY | O_CREAT | O_TRUNC, 0600);

@@ -43,8 +43,11 @@ void ours_sign_statement(struct ours *o);
 void ours_sign_credential(struct ours *o, const struct credential *credential);
 struct credential ours_credential(const struct ours *o);
 
-/* folder_make: an empty folder in /tmp, and EDGECTL_HOME set to it; folder_remove: with all in it. */
+/* folder_make: an empty folder in /tmp, and EDGECTL_HOME set to it; folder_remove: with all in it.
+ */
 void folder_make(char ret[static OURS_PATH_BYTES]);
 void folder_remove(const char *path);
+/* shell: run a command line; its exit status, -1 if a signal ended it. */
+int shell(const char *command);
 
 #endif

@@ -45,6 +45,8 @@ struct memory_store {
     struct vec done;          /* completions */
     enum err fail_err;
     unsigned fail_after, fail_count;
+    enum err read_err;
+    unsigned read_fail_count;
 };
 
 /* A listed video, an upload under way, or bytes that nobody answers for. */

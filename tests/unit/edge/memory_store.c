@@ -378,7 +378,12 @@ bool memory_store_read(struct memory_store *s)
     struct storage_op *op = vec_take(&s->reads, 0);
     struct storage_done *done = done_new(op);
     done->videos = memory_store_videos(s);
-    done->err = kept_read(s, op, done);
+    if (s->read_fail_count) {
+        s->read_fail_count--;
+        done->err = s->read_err;
+    } else {
+        done->err = kept_read(s, op, done);
+    }
     storage_op_free(op);
     vec_add(&s->done, done);
     return true;
@@ -394,6 +399,12 @@ void memory_store_fail(struct memory_store *s, enum err err, unsigned after, uns
     s->fail_err = err;
     s->fail_after = after;
     s->fail_count = count;
+}
+
+void memory_store_fail_reads(struct memory_store *s, enum err err, unsigned count)
+{
+    s->read_err = err;
+    s->read_fail_count = count;
 }
 
 /* ---- looking in ---- */

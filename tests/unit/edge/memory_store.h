@@ -29,6 +29,9 @@ struct storage_done *memory_store_take(struct memory_store *s);
 /* memory_store_fail: after `after` more writes were applied, the next `count` fail with err. */
 void memory_store_fail(struct memory_store *s, enum err err, unsigned after, unsigned count);
 
+/* memory_store_fail_reads: the next `count` reads fail with err. */
+void memory_store_fail_reads(struct memory_store *s, enum err err, unsigned count);
+
 /* memory_store_crash: forget what was not committed, and the completions not taken. */
 void memory_store_crash(struct memory_store *s);
 

@@ -365,7 +365,8 @@ static void lists_end_where_a_message_does(void **state)
     }
     struct storage_done *done = world_do(w, op_list("", 0));
     assert_true(done->u.list.more);
-    assert_int_equal(done->u.list.n, CATALOGUE_PAGE_BYTES_MAX / THUMBNAIL_BYTES_MAX);
+    /* A row is more than its thumbnail, and the page ends before the row that is too much. */
+    assert_int_equal(done->u.list.n, CATALOGUE_PAGE_BYTES_MAX / THUMBNAIL_BYTES_MAX - 1);
     storage_done_free(done);
     assert_int_equal(walk(w, 0, NULL), 10);
     done = world_do(w, op_page(""));

@@ -3,7 +3,6 @@
  * network: every part is accepted once, in order, and it ends.
  */
 #include "flow/pull.h"
-
 #include "tests/unit/flow/link.h"
 
 #include <setjmp.h>

@@ -3,7 +3,6 @@
  * over a bad network: everything arrives once, in order, and it ends.
  */
 #include "flow/push.h"
-
 #include "tests/unit/flow/link.h"
 
 #include <setjmp.h>
@@ -64,10 +63,32 @@ static void test_cursor_crosses_chunks(void **state)
     send_n(&p, 2, 2);
     assert_int_equal(p.cursor, 2);
     assert_int_equal(p.cursor_part, 0);
-    push_acked(&p, 9, 3, WINDOW, false, 0); /* the edge has more than was sent: go on there */
+}
+
+static void test_granted_in_the_middle(void **state)
+{
+    (void)state;
+    struct push p = running();
+    send_n(&p, 2, 2);
+    push_disconnected(&p, 0);
+    push_granted(&p, 9, 3, WINDOW, 0); /* the edge has more than was sent: go on there */
     assert_int_equal(p.cursor, 9);
     assert_int_equal(p.cursor_part, 3);
     assert_int_equal(p.outstanding_bytes, 0);
+}
+
+static void test_acks_of_what_was_never_sent(void **state)
+{
+    (void)state;
+    struct push p = running();
+    send_n(&p, 2, 100);
+    push_acked(&p, 1, 3, 7, false, 0);
+    push_acked(&p, UINT32_MAX, 0, 7, true, 0);
+    assert_int_equal(p.next_part, 0);
+    assert_int_equal(p.window_bytes, WINDOW);
+    assert_int_equal(push_due(&p, RTO), PUSH_DUE_NOTHING); /* goes back to 0 */
+    push_acked(&p, 1, 2, WINDOW, false, RTO);              /* late, but true */
+    assert_int_equal(p.cursor_part, 2);
 }
 
 static void test_silence_goes_back_then_inits(void **state)
@@ -360,6 +381,8 @@ int main(void)
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_outstanding_limit),
         cmocka_unit_test(test_cursor_crosses_chunks),
+        cmocka_unit_test(test_granted_in_the_middle),
+        cmocka_unit_test(test_acks_of_what_was_never_sent),
         cmocka_unit_test(test_silence_goes_back_then_inits),
         cmocka_unit_test(test_idle_is_no_silence),
         cmocka_unit_test(test_slow_link_is_no_silence),
