@@ -180,15 +180,15 @@ class Cluster:
                 "--mqtt-broker", f"127.0.0.1:{self.port}",
                 "--zone-secret-file", self.folder / "auth/zone.secret"]
 
-    def edge(self, prefix=(), wrap=()):
-        """A fresh edge, connected and with its credential."""
-        self.edge_stop()
+    def edge(self, keep=False):
+        """A fresh edge, connected and with its credential. keep: the one before goes on."""
+        if not keep:
+            self.edge_stop()
         self.serial += 1
         self.edge_id = f"bench{self.serial}"
         self.edge_data = self.folder / self.edge_id
         self.edge_process = self.start(
-            f"edge-{self.serial}", [*wrap, *self.edge_command(self.edge_id, self.edge_data)],
-            prefix=prefix)
+            f"edge-{self.serial}", self.edge_command(self.edge_id, self.edge_data))
         wait_until("the edge's connection",
                    lambda: self.edge_process.said("broker: connected"))
         self.ping(seconds=0.05)

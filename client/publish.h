@@ -17,10 +17,7 @@
      .help = "id of the video, [A-Za-z0-9_-]{1,64} (default: random)"},                            \
         {.name = "title", .env = "EDGECTL_TITLE", .help = "title (default: the file's name)"},     \
         {.name = "category", .env = "EDGECTL_CATEGORY", .help = "category", .fallback = "video"},  \
-        {.name = "description",                                                                    \
-         .env = "EDGECTL_DESCRIPTION",                                                             \
-         .help = "description",                                                                    \
-         .fallback = ""},                                                                          \
+        {.name = "description", .env = "EDGECTL_DESCRIPTION", .help = "description"},              \
         {.name = "thumbnail",                                                                      \
          .env = "EDGECTL_THUMBNAIL",                                                               \
          .help = "small picture (JPEG, PNG, WebP, GIF; about 9 kB)"},                              \

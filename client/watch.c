@@ -60,10 +60,9 @@ void view_reject(struct view *v)
     memcpy(v->rejected_why, v->checker.why, sizeof(v->rejected_why));
 }
 
-void view_took(struct view *v, size_t packet_bytes)
+void view_took(struct view *v)
 {
     v->parts++;
-    v->packets_bytes += packet_bytes;
     if (!v->first_part_us)
         v->first_part_us = clock_mono_us();
 }

@@ -48,12 +48,11 @@ struct view {
     struct progress progress;
     /* for the summary */
     uint64_t started_us, first_part_us; /* monotonic: edge asked; first part, 0: none yet */
-    uint64_t parts, packets_bytes, duplicates;
+    uint64_t parts, duplicates;
     uint64_t rejected;                    /* messages that did not verify */
     char rejected_why[CHECKER_WHY_BYTES]; /* the last one's reason */
     uint64_t gaps, skipped_chunks;        /* live */
     uint64_t age_n, age_sum_us, age_max_us;
-    uint32_t first_chunk;
 };
 
 /* watch_run: from the session to the summary. */
@@ -68,7 +67,7 @@ void view_token(struct view *v, struct slice token);
 /* view_reject: count a message that did not verify; its reason is the checker's. */
 void view_reject(struct view *v);
 /* view_took: count a verified part. */
-void view_took(struct view *v, size_t packet_bytes);
+void view_took(struct view *v);
 /*
  * view_write: verified bytes go out. STATUS_OK; STATUS_FAILED: said. The reader
  * of standard output going away sets reader_gone, which is no failure.

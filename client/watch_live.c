@@ -57,8 +57,6 @@ static enum exit_status play(struct live *l, const struct live_chunk *c)
         return STATUS_OK;
     }
     l->ended = c->chunk.kind == CHUNK_END;
-    if (!v->first_chunk)
-        v->first_chunk = c->chunk.number;
     if (c->chunk.kind == CHUNK_INIT) {
         struct hash hash = hash_of(payload, (struct slice){0});
         if (l->init_written && hash_eq(&hash, &l->init_hash))
@@ -98,7 +96,7 @@ static enum exit_status take_part(struct live *l, struct slice packet)
     l->end_heard_us = 0;
     if (!live_view_part(&l->order, &part))
         return STATUS_OK;
-    view_took(v, packet.len);
+    view_took(v);
     return play_all(l);
 }
 

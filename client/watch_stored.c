@@ -97,7 +97,7 @@ static enum exit_status take_part(struct stored *st, struct slice packet)
     if (status == STATUS_OK)
         status = view_write(v, part.payload);
     if (status == STATUS_OK)
-        view_took(v, packet.len);
+        view_took(v);
     progress_draw(&v->progress, v->sink.bytes, "", now_us);
     return status;
 }

@@ -73,7 +73,6 @@ bool zone_broker_trusted(const char *broker)
 /* The answers that came so far. */
 struct answers {
     const struct zone_pin *pin;
-    struct id client_id;
     bool any, contradicted;
     struct zone_params params;
     uint8_t bytes[OBJECT_BYTES_MAX];
@@ -156,7 +155,7 @@ enum exit_status zone_obtain(struct session *s, const struct identity *identity,
             "TLS (mqtts://)");
         return STATUS_USAGE;
     }
-    struct answers got = {.pin = &pin, .client_id = s->id};
+    struct answers got = {.pin = &pin};
     enum err err = ask(s, &got);
     if (err == ERR_TIMEOUT && got.refused) {
         say("%u answers about the zone do not follow from the key that is pinned; none is trusted",

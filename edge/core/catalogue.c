@@ -19,16 +19,17 @@ enum {
 static bool plausible(const struct core *core, const struct storage_row *row)
 {
     uint64_t at_us = (row->holding.hlc >> 16) * 1000;
-    return at_us <= core->utc_us + HLC_AHEAD_MAX_US &&
-           !id_eq(&row->holding.edge_id, &core->config.edge_id); /* only we write about us */
+    return at_us <= core->utc_us + HLC_AHEAD_MAX_US;
 }
 
 /* What its streamer signed about a video is merged whoever brings it; a holding only if it can be.
  */
 static void merge(struct core *core, const struct storage_row *row)
 {
-    bool holding = row->has_holding && plausible(core, row);
-    if (row->has_holding && !holding)
+    /* Only we write about us: what comes back is our own echo, or somebody's copy of it. */
+    bool ours = row->has_holding && id_eq(&row->holding.edge_id, &core->config.edge_id);
+    bool holding = row->has_holding && !ours && plausible(core, row);
+    if (row->has_holding && !holding && !ours)
         core_count(core, COUNT_rows_refused);
     if (!row->has_video && !holding)
         return;

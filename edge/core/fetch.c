@@ -210,8 +210,7 @@ void fetch_part(struct core *core, struct ingest *in, struct part_event *ev)
     const struct part *p = &ev->part;
     bool beyond = p->chunk.number > in->manifest.chunks; /* the manifest would not match any more */
     enum err err = beyond ? ERR_FORMAT : ingest_put(core, in, ev);
-    if (err ==
-        ERR_FORMAT) { /* signed by the streamer, yet not what follows: this source is wrong */
+    if (err == ERR_FORMAT || err == ERR_SIGNATURE) { /* this source sends what does not follow */
         core_count(core, COUNT_parts_refused);
         ask(core, in);
         return;

@@ -111,17 +111,18 @@ void ingest_start(struct core *core, struct ingest *in, const struct storage_pos
     core_trust(core, in); /* I2 */
 }
 
-/* Whether the statement may stand where the stream is: the rules of PROTOCOL §2.2 that need its
- * past. */
-static bool follows(const struct ingest *in, const struct chunk *c)
+/*
+ * Whether the statement may stand where the stream is: the rules of PROTOCOL §2.2 that need its
+ * past. ERR_FORMAT: against a rule. ERR_SIGNATURE: it follows from another chunk.
+ */
+static enum err follows(const struct ingest *in, const struct chunk *c)
 {
-    if (c->track != 0 || !hash_eq(&c->prev, &in->prev))
-        return false;
-    if (c->kind == CHUNK_INIT)
-        return c->init_number == c->number;
-    if (c->number == 1 && slice_eq_str(in->row.video.media_type, "video/mp4"))
-        return false;
-    return c->init_number == in->init_number;
+    bool init = c->kind == CHUNK_INIT;
+    if (c->track != 0 || c->init_number != (init ? c->number : in->init_number))
+        return ERR_FORMAT;
+    if (!init && c->number == 1 && slice_eq_str(in->row.video.media_type, "video/mp4"))
+        return ERR_FORMAT;
+    return hash_eq(&c->prev, &in->prev) ? ERR_OK : ERR_SIGNATURE;
 }
 
 static enum err place(const struct ingest *in, const struct part_event *ev)
@@ -133,8 +134,8 @@ static enum err place(const struct ingest *in, const struct part_event *ev)
     if (c->number > in->recv_chunk || ev->part.index > in->recv_part)
         return ERR_NOT_READY;
     if (in->recv_part > 0)
-        return hash_eq(&ev->statement_hash, &in->current) ? ERR_OK : ERR_FORMAT;
-    return follows(in, c) ? ERR_OK : ERR_FORMAT;
+        return hash_eq(&ev->statement_hash, &in->current) ? ERR_OK : ERR_SIGNATURE;
+    return follows(in, c);
 }
 
 static void put(struct core *core, struct ingest *in, struct part_event *ev)

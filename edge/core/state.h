@@ -307,7 +307,8 @@ void ingest_start(struct core *core, struct ingest *in, const struct storage_pos
 /*
  * ingest_put: take a verified part if it is the next one, and hand it to storage.
  * ERR_OK; ERR_CONFLICT: before the expected one (duplicate); ERR_NOT_READY: after it (gap);
- * ERR_QUOTA: over the window; ERR_FORMAT: breaks the chain or the rules of the stream.
+ * ERR_QUOTA: over the window; ERR_FORMAT: against the rules of the stream; ERR_SIGNATURE: not the
+ * chunk that follows.
  */
 enum err ingest_put(struct core *core, struct ingest *in, struct part_event *ev);
 /* ingest_committed: account for a completion; rolls back to what is committed on failure. */

@@ -83,6 +83,9 @@ void upload_part(struct core *core, struct ingest *in, struct part_event *ev)
         hint(core, in);
         break;
     case ERR_QUOTA: core_count(core, COUNT_parts_over_window); break;
+    case ERR_FORMAT:
+        refuse(core, in, ev, ERR_FORMAT, "kind, track or init number do not fit this stream");
+        break;
     default:
         refuse(core, in, ev, ERR_CONFLICT,
                "another chunk has this number, or it does not follow from the one before");

@@ -314,8 +314,10 @@ static bool send_parts(struct core *core, struct view *v, const struct storage_d
     for (size_t i = 0; i < done->u.parts_read.n; i++) {
         const struct storage_part *part = &done->u.parts_read.parts[i];
         size_t len = part->packet->payload.len;
-        if (v->stop_chunk && part->chunk > v->stop_chunk)
+        if (v->stop_chunk && part->chunk > v->stop_chunk) {
+            view_want(core, v, false); /* there is no such part of the chunk: nothing to send */
             return false;
+        }
         v->next_bytes = (uint32_t)len;
         if (!may_send(core, v, len))
             return false;

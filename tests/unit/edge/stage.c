@@ -19,6 +19,8 @@ struct id stage_id(const char *text)
     return id;
 }
 
+enum { STEPS_TO_SETTLE_MAX = 200 * 1000 };
+
 /* ---- life ---- */
 
 static void core_begin(struct stage *s, const struct stage_spec *spec)
@@ -198,7 +200,9 @@ void stage_complete(struct stage *s)
 void stage_settle(struct stage *s)
 {
     bool moved;
+    uint64_t steps = s->steps;
     do {
+        CHECK(s->steps - steps < STEPS_TO_SETTLE_MAX); /* or it goes round and round */
         moved = s->commit_at_once && memory_store_commit(s->store, s->group_max);
         moved = (s->read_at_once && memory_store_read(s->store)) || moved;
         stage_complete(s);

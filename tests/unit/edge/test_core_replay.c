@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { STEPS = 5000, STREAMERS = 2, IDS = 3, TAKES = 2, KINDS = 2, CLIENTS = 12 };
+enum { STEPS = 5000, STREAMERS = 2, IDS = 8, TAKES = 2, KINDS = 2, CLIENTS = 12 };
 
 static struct member streamers[STREAMERS], edge2;
 static struct reel *reels[STREAMERS][IDS][TAKES][KINDS];
@@ -123,7 +123,7 @@ static void viewer_acts(struct stage *s)
 static struct event *source_says(void)
 {
     static const enum event_kind kinds[] = {EVENT_WATCH_INFO, EVENT_WATCH_END, EVENT_WATCH_ERROR};
-    static const char *const ids[] = {"id0", "id1", "id2"};
+    static const char *const ids[IDS] = {"id0", "id1", "id2", "id3", "id4", "id5", "id6", "id7"};
     const char *id = ids[below(IDS)];
     struct event *ev = event_new(kinds[below(8) ? 0 : below(3)]);
     if (ev->kind == EVENT_WATCH_INFO) {
@@ -163,7 +163,7 @@ static void edges_act(struct stage *s)
 {
     const struct reel *r = reels[below(STREAMERS)][below(IDS)][below(TAKES)][below(KINDS)];
     struct storage_row row =
-        stage_row(&s->arena, r, &edge2, (uint8_t)below(2), stage_hlc(s) + below(100));
+        stage_row(&s->arena, r, &edge2, (uint8_t)below(2), stage_hlc(s) << below(16) / 15);
     char asker[16];
     struct event *ev;
     switch (below(6)) {
@@ -189,7 +189,7 @@ static void world_acts(struct stage *s)
     case 1: s->media_free_bytes = below(2) * below(MEDIA_OUTBOX_BYTES_MAX); break;
     case 2: s->media_free_bytes = MEDIA_OUTBOX_BYTES_MAX; break;
     case 3: memory_store_fail(s->store, ERR_STORAGE_FULL, below(20), below(3)); break;
-    case 4: stage_pass(s, below(20 * 1000 * 1000)); break;
+    case 4: stage_pass(s, below(20) ? below(500 * 1000) : below(20 * 1000 * 1000)); break;
     case 5:
         ev = event_new(EVENT_REJECTED);
         ev->u.rejection = (struct rejection){.err = ERR_SIGNATURE,

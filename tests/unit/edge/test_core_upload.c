@@ -128,14 +128,14 @@ static void test_gap(void **state)
     expect_ack(s, 7, 0);
 }
 
-static void expect_part_refused(struct scene *c, struct event *ev)
+static void expect_part_refused(struct scene *c, struct event *ev, enum wire_code code)
 {
     uint64_t before = core_counter(c->s->core, COUNT_parts_refused);
     size_t parts = memory_store_parts(c->s->store, &c->r->stream);
     stage_do(c->s, ev);
     assert_int_equal(core_counter(c->s->core, COUNT_parts_refused), before + 1);
     assert_int_equal(memory_store_parts(c->s->store, &c->r->stream), parts);
-    stage_expect_error(c->s, CODE_CONFLICT, TOPIC_UPLOAD_REPLY, "alice");
+    stage_expect_error(c->s, code, TOPIC_UPLOAD_REPLY, "alice");
 }
 
 static void test_wrong_chain(void **state)
@@ -146,21 +146,21 @@ static void test_wrong_chain(void **state)
     struct event *ev = stage_part_event(c->r, 1); /* video/mp4 begins with an init chunk */
     ev->u.part.part.chunk.number = 1;
     ev->u.part.part.chunk.prev = (struct hash){0};
-    expect_part_refused(c, ev);
+    expect_part_refused(c, ev, CODE_BAD_REQUEST);
     stage_parts(s, c->r, 0, 4);
     ev = stage_part_event(c->r, 4); /* another predecessor */
     ev->u.part.part.chunk.prev.b[0] ^= 1;
-    expect_part_refused(c, ev);
+    expect_part_refused(c, ev, CODE_CONFLICT);
     ev = stage_part_event(c->r, 4); /* another init chunk */
     ev->u.part.part.chunk.init_number = 0;
-    expect_part_refused(c, ev);
+    expect_part_refused(c, ev, CODE_BAD_REQUEST);
     ev = stage_part_event(c->r, 4); /* another track */
     ev->u.part.part.chunk.track = 1;
-    expect_part_refused(c, ev);
+    expect_part_refused(c, ev, CODE_BAD_REQUEST);
     stage_parts(s, c->r, 4, 5);
     ev = stage_part_event(c->r, 5); /* another statement for the same number */
     ev->u.part.statement_hash.b[0] ^= 1;
-    expect_part_refused(c, ev);
+    expect_part_refused(c, ev, CODE_CONFLICT);
     ev = stage_part_event(c->r, 5); /* another topic */
     ev->u.part.topic = TOPIC_LIVE_UPLOAD;
     stage_do(s, ev);

@@ -334,6 +334,14 @@ static void test_without_token(void **state)
         credit(c->s, i + 1, sent_bytes(c->s, "viewer1"), WATCH_WINDOW_BYTES_MAX);
         assert_int_equal(packets(c->s), reel_parts_of(c->r, chunk));
     }
+    m.pull = 8;
+    m.chunk_part = 1;
+    m.part = 1; /* the init chunk has no such part */
+    stage_forget(c->s);
+    stage_do(c->s, stage_watch_event(&m));
+    assert_int_equal(packets(c->s), 0);
+    assert_int_equal(c->s->core->views_wanting, 0);
+    m.part = 0;
     m.pull = 9;
     m.chunk_part = CHUNKS + 1;
     stage_do(c->s, stage_watch_event(&m));

@@ -1,0 +1,202 @@
+#!/usr/bin/python3
+"""`make bench`: every figure beside its references, measured in the same run, in turn.
+
+A table on standard output; with all items, bench/results/latest.json, latest.svg and the
+generated part of docs/PERFORMANCE.md. With --only, a table and bench/results/ITEM.json.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import report  # noqa: E402
+from cluster import BenchError, Cluster, ROOT, free_port, wait_until  # noqa: E402
+from items import ITEMS  # noqa: E402
+from profiler import profile  # noqa: E402
+
+NOISE_MAX = 0.15  # spread of a reference above which a comparison says nothing
+FILES = 20000
+
+
+class Bench:
+    def __init__(self, cluster, args):
+        self.cluster = cluster
+        self.quick = args.quick
+        self.rounds = args.rounds or self.pick(5, 1)
+        self.seconds = self.pick(1.5, 0.7)
+        self.rows, self.curves, self.notes, self.profiles = [], [], [], []
+        self.shared = {}  # what one item measures and others need
+
+    def pick(self, full, quick):
+        return quick if self.quick else full
+
+    @staticmethod
+    def median(runs, key):
+        return statistics.median(r[key] for r in runs)
+
+    def contend(self, what, contenders, rounds=None):
+        """Every contender once per round, in turn. Returns the results by name."""
+        got = {name: [] for name in contenders}
+        for n in range(rounds or self.rounds):
+            for name, run in contenders.items():
+                print(f"\r\033[K{what}: round {n + 1}, {name}", end="", file=sys.stderr, flush=True)
+                got[name].append(run())
+        print("\r\033[K", end="", file=sys.stderr)
+        return got
+
+    def row(self, item, what, unit, got, key, scale=1.0, target=None, ok=None):
+        """A comparison: the median of every contender, and how far its rounds were apart."""
+        cells = {}
+        for name, runs in got.items():
+            values = [r[key] * scale for r in runs if key in r]
+            if not values:
+                continue
+            mid = statistics.median(values)
+            spread = (max(values) - min(values)) / mid if mid else 0.0
+            cells[name] = {"median": mid, "spread": spread, "rounds": values}
+        noisy = target is not None and any(
+            c["spread"] > NOISE_MAX for n, c in cells.items() if n != "edge")
+        self.rows.append({"item": item, "what": what, "unit": unit, "cells": cells,
+                          "target": target, "ok": ok, "noisy": noisy})
+        report.print_row(self.rows[-1])
+
+    def value(self, item, what, unit, value, target=None, ok=None):
+        self.rows.append({"item": item, "what": what, "unit": unit, "target": target, "ok": ok,
+                          "noisy": False, "cells": {"edge": {"median": value, "spread": 0.0,
+                                                             "rounds": [value]}}})
+        report.print_row(self.rows[-1])
+
+    def curve(self, title, x, y, names, points):
+        self.curves.append({"title": title, "x": x, "y": y, "names": list(names),
+                            "points": [list(p) for p in points]})
+        report.print_curve(self.curves[-1])
+
+    def note(self, item, text):
+        self.notes.append({"item": item, "text": text})
+        print(f"  {item}: {text}", flush=True)
+
+    def skip(self, item, what, why):
+        self.rows.append({"item": item, "what": what, "unit": "", "cells": {}, "target": None,
+                          "ok": None, "noisy": False, "skipped": why})
+        print(f"  {item}: {what}: skipped: {why}", flush=True)
+
+    def program(self, name, *args):
+        return self.tool_json(f"bench/{name}", *args)
+
+    def tool_json(self, program, *args):
+        done = subprocess.run([str(self.cluster.build / program), *map(str, args)],
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise BenchError(f"{program}: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
+    def profile(self):
+        profile(self)
+
+    def nginx(self, size):
+        """A contender: nginx serves a file of `size` bytes to one client. None: not installed."""
+        program = Path("/usr/sbin/nginx")
+        if not program.exists():
+            self.note("watch", "nginx is not installed: no such reference")
+            return None
+        c = self.cluster
+        folder, port = c.folder / "nginx", free_port()
+        folder.mkdir(mode=0o755)
+        (folder / "file").write_bytes(os.urandom(1 << 20) * (size >> 20))
+        (folder / "conf").write_text(
+            f"daemon off; master_process off; worker_processes 1; pid {folder}/pid;\n"
+            f"error_log stderr; events {{}}\n"
+            f"http {{ access_log off; sendfile on; client_body_temp_path {folder}/b;\n"
+            f"  proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;\n"
+            f"  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;\n"
+            f"  server {{ listen 127.0.0.1:{port}; location / {{ root {folder}; }} }} }}\n")
+        p = c.start("nginx", [program, "-e", "stderr", "-p", folder, "-c", folder / "conf"])
+        get = [sys.executable, str(ROOT / "bench/get.py"), str(port)]
+        wait_until("nginx", lambda: subprocess.run([*get, "0"], capture_output=True).returncode == 0)
+
+        def run():
+            before = p.cpu_s()
+            done = subprocess.run([*get, str(self.seconds)], capture_output=True, text=True)
+            if done.returncode:
+                raise BenchError(f"nginx: {done.stderr}")
+            r = json.loads(done.stdout)
+            r["cpu_share"] = {"nginx": (p.cpu_s() - before) / r["seconds"]}
+            return r
+        return run
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="ascii")
+                  if line.startswith("model name")), "?")
+    memory = int(open("/proc/meminfo", encoding="ascii").readline().split()[1]) // (1 << 20)
+    commit = subprocess.run(["git", "-C", str(ROOT), "describe", "--always", "--dirty"],
+                            capture_output=True, text=True).stdout.strip()
+    versions = subprocess.run(
+        ["dpkg-query", "-W", "-f=${Package} ${Version}; ", "mosquitto", "libpaho-mqtt1.3",
+         "libmosquitto1", "libsodium23", "libsqlite3-0", "nginx-light"],
+        capture_output=True, text=True).stdout.strip()
+    return {"cpu": model, "cores": os.cpu_count(), "memory_gib": memory,
+            "kernel": os.uname().release, "commit": commit, "versions": versions,
+            "load_before": os.getloadavg()[0],
+            "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    p.add_argument("--build", default=ROOT / "build", type=Path)
+    p.add_argument("--only", help=f"items, with commas: {', '.join(ITEMS)}")
+    p.add_argument("--rounds", type=int, help="of each comparison (5; --quick: 1)")
+    p.add_argument("--quick", action="store_true", help="short and few: to try the bench itself")
+    p.add_argument("--json", action="store_true", help="print the results as JSON, too")
+    p.add_argument("--write", action="store_true", help="write the document even with --quick")
+    args = p.parse_args()
+    args.items = args.only.split(",") if args.only else list(ITEMS)
+    for item in args.items:
+        if item not in ITEMS:
+            p.error(f"there is no '{item}'; there are {', '.join(ITEMS)}")
+    return args
+
+
+def run_items(b, items):
+    failed = []
+    for item in items:
+        start = time.monotonic()
+        print(f"{item}", flush=True)
+        try:
+            ITEMS[item](b)
+        except BenchError as e:
+            failed.append(item)
+            b.skip(item, "the item as a whole", f"it failed: {e}")
+        print(f"  ({time.monotonic() - start:.0f} s)", flush=True)
+    return failed
+
+
+def main():
+    args = arguments()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, hard), hard))
+    about = machine()
+    start = time.monotonic()
+    with Cluster(args.build) as cluster:
+        b = Bench(cluster, args)
+        failed = run_items(b, args.items)
+    about["took_s"] = round(time.monotonic() - start)
+    results = {"machine": about, "quick": args.quick, "rounds": b.rounds, "rows": b.rows,
+               "curves": b.curves, "notes": b.notes, "profiles": b.profiles, "shared": b.shared}
+    whole = not args.only and (not args.quick or args.write)
+    report.write(results, "latest" if whole else args.only or "quick", whole)
+    report.print_summary(results)
+    if args.json:
+        print(json.dumps(results))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
