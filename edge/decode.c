@@ -51,9 +51,7 @@ static const char malformed[] = "malformed, or a field is missing, of the wrong 
 
 static const char *mismatch(const struct upload_init *m, const struct video *v)
 {
-    struct hash thumbnail = {0};
-    if (m->thumbnail.len)
-        thumbnail = hash_of(m->thumbnail, (struct slice){0});
+    struct hash thumbnail = video_thumbnail_hash(m->thumbnail);
     if (!id_eq(&m->video_id, &v->video_id) || !id_eq(&m->streamer_id, &v->streamer_id))
         return "video_id or streamer_id is not the statement's";
     if (!slice_eq(m->title, v->title) || !slice_eq(m->description, v->description) ||
@@ -353,8 +351,10 @@ static void db_update(struct work *w)
 static void db_reply(struct work *w)
 {
     struct db_reply m = {0};
-    enum err err = db_reply_decode(w->ev->msg->payload, &w->ev->arena, &m);
-    if (err != ERR_OK || !slice_eq(w->topic.a, id_slice(&w->d->self))) {
+    enum err err = ERR_FORMAT;
+    if (slice_eq(w->topic.a, id_slice(&w->d->self)))
+        err = db_reply_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err != ERR_OK) {
         reject(w, err, malformed);
         return;
     }

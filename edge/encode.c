@@ -8,8 +8,10 @@ static struct slice list(const struct message_list *m, struct arena *arena)
     size_t i = 0;
     while (i < m->n && page_add_row(page, &m->rows[i], false))
         i++;
-    if (i && (i < m->n || m->more))
-        next = id_slice(&m->rows[i - 1].video_id);
+    if (i < m->n)
+        next = i ? id_slice(&m->rows[i - 1].video_id) : next;
+    else if (m->more)
+        next = id_slice(&m->next);
     return m->paged ? page_end_list(page, next, m->token) : page_end_bare(page);
 }
 

@@ -88,6 +88,7 @@ static void step(struct run *r, struct event *ev)
     ev->now_us = clock_mono_us();
     ev->utc_us = clock_utc_us();
     ev->media_free_bytes = bus_outbox_free_bytes(loop->bus, LANE_MEDIA);
+    ev->control_free_bytes = bus_outbox_free_bytes(loop->bus, LANE_CONTROL);
     core_step(loop->core, ev, r->fx);
     for (size_t i = 0; i < r->fx->n; i++)
         if (r->fx->list[i].kind == EFFECT_TRUST)
@@ -261,9 +262,11 @@ enum err loop_run(struct loop *loop)
     verify_view(loop->verify, core_trust_view(loop->core));
     while (!finished(&r, clock_mono_us()))
         turn(&r);
-    if (r.err == ERR_OK && !r.drained)
+    if (r.err == ERR_OK && !r.drained) {
+        step_kind(&r, EVENT_STOP); /* say offline all the same */
         log_line(LOG_WARN,
                  "not everything was committed in time; nothing of that was acknowledged");
+    }
     arena_release(&r.fx->arena);
     free(r.fx);
     if (r.err == ERR_OK)

@@ -12,8 +12,8 @@
 #include "edge/verify.h"
 
 enum {
-    DRAIN_US_MAX = 1000 * 1000, /* SIGTERM: how long commits and answers are waited for */
-    DRAIN_FLUSH_MS_MAX = 500,   /* …and then the broker */
+    DRAIN_US_MAX = 600 * 1000, /* SIGTERM: how long commits and answers are waited for */
+    DRAIN_FLUSH_MS_MAX = 200,  /* …and then the broker */
 };
 
 struct loop {

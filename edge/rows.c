@@ -28,9 +28,7 @@ static enum err open_video(struct slice statement, struct slice credential, stru
     if (manifest.len)
         manifest_hash =
             object_hash(OBJECT_MANIFEST, slice_of(manifest.ptr, manifest.len - SIGNATURE_BYTES));
-    struct hash thumbnail_hash = {0};
-    if (thumbnail.len)
-        thumbnail_hash = hash_of(thumbnail, (struct slice){0});
+    struct hash thumbnail_hash = video_thumbnail_hash(thumbnail);
     if (c.kind != CREDENTIAL_STREAMER || !id_eq(&c.subject, &v->streamer_id) ||
         !id_eq(&v->zone_id, &view->zone.zone_id))
         return ERR_UNAUTHORIZED;

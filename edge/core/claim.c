@@ -14,7 +14,6 @@ static struct answer answer_to(const struct storage_row *row, bool live)
         .kind = live ? TOPIC_LIVE_UPLOAD_REPLY : TOPIC_UPLOAD_REPLY,
         .reply_id = id_slice(&row->video.streamer_id),
         .video_id = id_slice(&row->video.video_id),
-        .verified = true,
     };
 }
 
@@ -112,6 +111,19 @@ static enum err make_way(struct core *core, const struct verified_init *v, const
     return ERR_OK;
 }
 
+/* No streamer takes all the places of an edge. */
+static enum err share(struct core *core, const struct id *streamer_id, bool live,
+                      const char **ret_why)
+{
+    size_t n = 0;
+    size_t cursor = 0;
+    for (struct ingest *x; (x = map_next(&core->ingests, &cursor)) != NULL;)
+        n += x->use == (live ? STREAM_LIVE : STREAM_UPLOAD) &&
+             id_eq(&x->row.video.streamer_id, streamer_id);
+    *ret_why = "this streamer has too many streams under way here; end one";
+    return n < (live ? LIVES_PER_STREAMER_MAX : UPLOADS_PER_STREAMER_MAX) ? ERR_OK : ERR_QUOTA;
+}
+
 void claim_init(struct core *core, struct event *ev, bool live)
 {
     const struct verified_init *v = &ev->u.init;
@@ -120,9 +132,10 @@ void claim_init(struct core *core, struct event *ev, bool live)
     const char *why = "";
     enum err err = judge(core, v, live, &why);
     if (err != ERR_OK) {
-        core_answer_error(core, &to, err, why);
+        core_answer_error(core, &to, err, why); /* anybody could have sent it again */
         return;
     }
+    to.verified = true;
     struct ingest *in = ingest_find(core, &v->stream);
     if (in && in->use == STREAM_FETCH) {
         core_answer_error(core, &to, ERR_CONFLICT, "this stream is complete at another edge");
@@ -130,11 +143,16 @@ void claim_init(struct core *core, struct event *ev, bool live)
     }
     if (in) {
         in->active_us = core->now_us;
+        if (pubkey_eq(&in->signer, &v->credential.pk) &&
+            v->credential.not_after_us > in->not_after_us)
+            in->not_after_us = v->credential.not_after_us;
         if (in->state == INGEST_RUNNING && in->failed == ERR_OK)
             answer_running(core, in);
         return; /* CLAIMING, FINISHING: answered by what is under way */
     }
-    err = live ? make_way(core, v, &why) : ERR_OK;
+    err = share(core, &v->video.streamer_id, live, &why);
+    if (err == ERR_OK && live)
+        err = make_way(core, v, &why);
     if (err != ERR_OK) {
         core_answer_error(core, &to, err, why);
         return;
@@ -144,6 +162,7 @@ void claim_init(struct core *core, struct event *ev, bool live)
         core_answer_error(core, &to, ERR_BUSY, "this edge takes no more streams now; try another");
         return;
     }
+    in->not_after_us = v->credential.not_after_us;
     if (live) {
         in->row.has_holding = true;
         in->row.holding = holding_of(core, &in->row.video, &in->stream, 1);
@@ -189,12 +208,15 @@ void claim_done(struct core *core, const struct storage_done *done)
         return;
     bool live = in->use == STREAM_LIVE;
     struct answer to = answer_to(&in->row, live);
+    to.verified = true;
     if (done->err != ERR_OK) {
         core_answer_error(core, &to, done->err, refusal(done->err));
         ingest_free(core, in);
         return;
     }
-    if (done->u.position.finished) {
+    /* Finished, but fetched from another edge: no receipt of ours yet. The end will bring one. */
+    bool receipt_due = !live && !done->u.position.receipt.len;
+    if (done->u.position.finished && !receipt_due) {
         if (live)
             core_answer_error(core, &to, ERR_CONFLICT, refusal(ERR_CONFLICT));
         else

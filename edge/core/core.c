@@ -216,6 +216,17 @@ bool core_token_ok(struct core *core, struct slice client_id, struct slice token
     return token_valid(core->token_secret, client_id, core->utc_us, token);
 }
 
+bool core_untrusted_left(const struct core *core)
+{
+    return core->untrusted_left_bytes > 0;
+}
+
+void core_untrusted_spend(struct core *core, uint64_t bytes)
+{
+    core->untrusted_left_bytes -=
+        bytes < core->untrusted_left_bytes ? bytes : core->untrusted_left_bytes;
+}
+
 /* ---- life ---- */
 
 struct core *core_new(const struct core_config *config)
@@ -228,6 +239,7 @@ struct core *core_new(const struct core_config *config)
     core->last_hlc = config->last_hlc;
     core->videos = config->videos;
     core->view = trust_view_new();
+    core->watch_due_us = UINT64_MAX;
     struct hash secret = mac_of(config->key.seed, slice_str("edge-cluster/v1/token-secret"));
     memcpy(core->token_secret, secret.b, KEY_BYTES); /* of the key: tokens outlive a restart */
     core->nonce_ring = mem_array(NONCES_MAX, sizeof(*core->nonce_ring));
@@ -237,10 +249,8 @@ struct core *core_new(const struct core_config *config)
     map_init(&core->lives, LIVES_MAX);
     map_init(&core->views, VIEWS_MAX);
     map_init(&core->views_by_serial, VIEWS_MAX);
-    core->stale = mem_array(config->stale_n, sizeof(*core->stale));
     for (size_t i = 0; i < config->stale_n; i++)
-        core->stale[i] = config->stale[i];
-    core->stale_n = config->stale_n;
+        stale_add(core, &config->stale[i]);
     core->config.stale = NULL;
     zone_start(core);
     core->config.zone_params = core->config.credential = (struct slice){0};
@@ -271,7 +281,7 @@ void core_free(struct core *core)
     map_release(&core->views);
     map_release(&core->views_by_serial);
     free(core->nonce_ring);
-    free(core->stale);
+    stale_release(core);
     trust_view_unref(core->view);
     crypto_wipe(&core->config, sizeof(core->config));
     free(core);
@@ -312,6 +322,21 @@ static void rejected(struct core *core, const struct rejection *r)
     core_answer_error(core, &to, r->err, r->what);
 }
 
+/* What a streamer sends after its credential's end is not taken: a live ends, an upload stops. */
+static bool expired(struct core *core, struct ingest *in, const struct part_event *ev)
+{
+    if (core->utc_us < in->not_after_us)
+        return false;
+    rejected(core, &(struct rejection){.err = ERR_UNAUTHORIZED,
+                                       .what = "the credential has ended; log in and init again",
+                                       .has_stream = true,
+                                       .stream = in->stream,
+                                       .chunk_part = ev->part.chunk.number});
+    if (in->use == STREAM_LIVE && in->state == INGEST_RUNNING)
+        live_end(core, in, "the streamer's credential has ended");
+    return true;
+}
+
 static void part(struct core *core, struct part_event *ev)
 {
     struct ingest *in = ingest_find(core, &ev->part.chunk.stream);
@@ -335,6 +360,8 @@ static void part(struct core *core, struct part_event *ev)
                                            .chunk_part = ev->part.chunk.number});
         return;
     }
+    if (expired(core, in, ev))
+        return;
     if (in->use == STREAM_UPLOAD)
         upload_part(core, in, ev);
     else if (in->use == STREAM_LIVE)
@@ -381,20 +408,32 @@ static void stored(struct core *core, struct storage_done *done)
     case STORAGE_VIDEO_GET: watch_video(core, done); break;
     case STORAGE_PARTS_READ: watch_parts(core, done); break;
     case STORAGE_LIST: catalogue_listed(core, done); break;
-    case STORAGE_DB_PAGE: catalogue_db_page(core, done); break;
+    case STORAGE_DB_PAGE: sync_page(core, done); break;
     }
 }
 
 static void bus_changed(struct core *core, bool up)
 {
     core->bus_up[LANE_CONTROL] = core->bus_up[LANE_MEDIA] = up;
-    if (!up)
+    if (!up) {
+        live_replays_release(core); /* nobody receives them; joiners ask again */
         return;
+    }
+    core->bus_up_us = core->now_us;
     core->heartbeat_next_us = core->now_us;
     core->enrol_next_us = core->enrol_next_us > core->now_us ? core->now_us : core->enrol_next_us;
-    core->synced = false;
-    core->sync_tries = 0;
-    core->sync_next_us = core->now_us;
+    sync_begin(core);
+}
+
+/* The second time there is no more waiting: who drains has taken too long. */
+static void stop(struct core *core)
+{
+    if (core->stopping && !core->drained) {
+        core->drained = true;
+        presence_offline(core);
+        add(core, EFFECT_DRAINED);
+    }
+    core->stopping = true;
 }
 
 static void dispatch(struct core *core, struct event *ev)
@@ -404,7 +443,7 @@ static void dispatch(struct core *core, struct event *ev)
     case EVENT_BUS_UP: bus_changed(core, true); break;
     case EVENT_BUS_DOWN: bus_changed(core, false); break;
     case EVENT_LOAD: core->load = ev->u.load; break;
-    case EVENT_STOP: core->stopping = true; break;
+    case EVENT_STOP: stop(core); break;
     case EVENT_STORED: stored(core, ev->u.done); break;
     case EVENT_REJECTED: rejected(core, &ev->u.rejection); break;
     case EVENT_ZONE_REPLY: zone_reply(core, ev); break;
@@ -412,8 +451,8 @@ static void dispatch(struct core *core, struct event *ev)
     case EVENT_PING: presence_ping(core, &ev->u.ping); break;
     case EVENT_LIST: catalogue_list(core, &ev->u.list); break;
     case EVENT_EDGE_STATUS: presence_status(core, &ev->u.status); break;
-    case EVENT_DB_REQUEST: catalogue_db_request(core, &ev->u.db_request); break;
-    case EVENT_DB_REPLY: catalogue_db_reply(core, ev); break;
+    case EVENT_DB_REQUEST: sync_request(core, &ev->u.db_request); break;
+    case EVENT_DB_REPLY: sync_reply(core, ev); break;
     case EVENT_DB_UPDATE: catalogue_update(core, ev); break;
     case EVENT_UPLOAD_INIT: claim_init(core, ev, false); break;
     case EVENT_UPLOAD_END: upload_end(core, ev); break;
@@ -452,7 +491,9 @@ static void pump(struct core *core)
     sweep(core);
     zone_tick(core);
     presence_tick(core);
-    catalogue_tick(core);
+    sync_tick(core);
+    sync_pump(core);
+    stale_pump(core);
     catalogue_pump(core);
     live_pump(core);
     fetch_pump(core);
@@ -476,6 +517,11 @@ void core_step(struct core *core, struct event *ev, struct effects *fx)
     core->now_us = ev->now_us;
     core->utc_us = ev->utc_us;
     core->media_free_bytes = ev->media_free_bytes;
+    core->control_free_bytes = ev->control_free_bytes;
+    if (core->now_us - core->untrusted_us >= UNTRUSTED_REFILL_US) {
+        core->untrusted_us = core->now_us;
+        core->untrusted_left_bytes = UNTRUSTED_BYTES_PER_S_MAX;
+    }
     dispatch(core, ev);
     pump(core);
     effects_own(fx, ev);
@@ -493,7 +539,15 @@ uint64_t core_deadline_us(const struct core *core)
     if (core->ingests.count || core->views.count || core->stopping)
         at = sooner(at, core->sweep_next_us);
     at = sooner(at, catalogue_deadline_us(core));
-    if (core->replays_n)
-        at = sooner(at, core->now_us + PUMP_AGAIN_US);
-    return sooner(at, fetch_deadline_us(core));
+    at = sooner(at, sync_deadline_us(core));
+    at = sooner(at, stale_deadline_us(core));
+    if (sync_telling(core))
+        at = sooner(at, core->now_us + UNTRUSTED_TICK_US);
+    if (core->replays_n) {
+        bool room = core->media_free_bytes > MEDIA_OUTBOX_BYTES_MAX / 2;
+        at = sooner(at, core->now_us + (room ? PUMP_AGAIN_US : UNTRUSTED_TICK_US));
+    }
+    at = sooner(at, watch_deadline_us(core));
+    at = sooner(at, fetch_deadline_us(core));
+    return at > core->now_us ? at : core->now_us + PUMP_AGAIN_US; /* what found no room this time */
 }

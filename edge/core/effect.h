@@ -43,6 +43,7 @@ struct message_list {
     size_t n;
     const struct catalogue_row *rows;
     bool more;
+    struct id next; /* if more: after which to go on */
     struct slice token;
 };
 

@@ -92,6 +92,7 @@ struct event {
     uint64_t now_us; /* monotonic */
     uint64_t utc_us;
     size_t media_free_bytes; /* room in the media outbox */
+    size_t control_free_bytes;
     struct arena arena;
     struct msg *msg; /* owned; may be NULL */
     union {

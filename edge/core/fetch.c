@@ -195,7 +195,8 @@ void fetch_info(struct core *core, const struct event *ev)
     if (!in || in->state != INGEST_RUNNING || in->informed ||
         !id_eq(&in->source, &ev->u.watch_info.source) || m->token.len > sizeof(in->token))
         return;
-    memcpy(in->token, m->token.ptr, m->token.len);
+    if (m->token.len)
+        memcpy(in->token, m->token.ptr, m->token.len);
     in->token_len = m->token.len;
     in->informed = true;
     in->active_us = core->now_us;
@@ -205,7 +206,7 @@ void fetch_info(struct core *core, const struct event *ev)
 
 void fetch_part(struct core *core, struct ingest *in, struct part_event *ev)
 {
-    if (in->state != INGEST_RUNNING || !in->informed || in->failed != ERR_OK)
+    if (in->state != INGEST_RUNNING || !in->informed || in->failed != ERR_OK || core->stopping)
         return;
     const struct part *p = &ev->part;
     bool beyond = p->chunk.number > in->manifest.chunks; /* the manifest would not match any more */

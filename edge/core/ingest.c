@@ -53,6 +53,13 @@ static void count_use(struct core *core, enum stream_use use, bool begins)
         core->fetches += begins ? 1u : -1u;
 }
 
+/* What is on its way to the disk, of uploads or of fetches: each has a total of its own, so that
+ * what viewers cause to be fetched takes nothing from the windows that streamers were granted. */
+static uint32_t *inflight_of(struct core *core, const struct ingest *in)
+{
+    return in->use == STREAM_FETCH ? &core->fetch_inflight_bytes : &core->inflight_bytes;
+}
+
 static bool room_for(const struct core *core, enum stream_use use)
 {
     size_t lives = core->ingests.count - core->uploads - core->fetches;
@@ -76,6 +83,7 @@ struct ingest *ingest_new(struct core *core, enum stream_use use, const struct h
     in->signer = *signer;
     in->row = storage_row_copy(&in->arena, row);
     in->active_us = core->now_us;
+    in->not_after_us = UINT64_MAX;
     if (map_put(&core->ingests, slice_of(in->stream.b, HASH_BYTES), in) != ERR_OK) {
         arena_release(&in->arena);
         free(in);
@@ -88,7 +96,7 @@ struct ingest *ingest_new(struct core *core, enum stream_use use, const struct h
 void ingest_free(struct core *core, struct ingest *in)
 {
     count_use(core, in->use, false);
-    core->inflight_bytes -= in->inflight_bytes; /* I3 */
+    *inflight_of(core, in) -= in->inflight_bytes; /* I3 */
     live_release(core, in);
     map_remove(&core->ingests, slice_of(in->stream.b, HASH_BYTES));
     if (in->state != INGEST_CLAIMING)
@@ -158,14 +166,14 @@ enum err ingest_put(struct core *core, struct ingest *in, struct part_event *ev)
     enum err err = place(in, ev);
     if (err != ERR_OK)
         return err;
-    if (core->stores_under_way >= STORES_UNDER_WAY_MAX ||
-        core->inflight_bytes > UPLOAD_WINDOW_TOTAL_BYTES - len ||
+    uint32_t total = in->use == STREAM_FETCH ? FETCH_WINDOW_TOTAL_BYTES : UPLOAD_WINDOW_TOTAL_BYTES;
+    if (core->stores_under_way >= STORES_UNDER_WAY_MAX || *inflight_of(core, in) > total - len ||
         (in->inflight_bytes && in->inflight_bytes + len > UPLOAD_WINDOW_BYTES_MAX))
         return ERR_QUOTA;
     put(core, in, ev);
     in->inflight_bytes += len;
     in->inflight_parts++;
-    core->inflight_bytes += len; /* I3 */
+    *inflight_of(core, in) += len; /* I3 */
     in->active_us = core->now_us;
     in->json = ev->json;
     in->current = ev->statement_hash;
@@ -185,7 +193,7 @@ void ingest_committed(struct core *core, struct ingest *in, const struct storage
     CHECK(in->inflight_parts > 0 && in->inflight_bytes >= len);
     in->inflight_bytes -= len;
     in->inflight_parts--;
-    core->inflight_bytes -= len; /* I3 */
+    *inflight_of(core, in) -= len; /* I3 */
     if (done->err != ERR_OK) {
         in->failed = in->failed == ERR_OK ? done->err : in->failed;
         return;

@@ -9,7 +9,9 @@
  *   I2  parts of one live leave in ascending (number, index), each at most once.
  *   I3  what is dropped is dropped up to a keyframe or init chunk: viewers never get
  *       a fragment whose predecessors in the group were withheld on purpose.
- *   I4  Σ bytes of all init and gop runs == core->gop_bytes <= GOP_CACHE_TOTAL_BYTES_MAX.
+ *   I4  Σ bytes of all init and gop runs == core->gop_bytes <= GOP_CACHE_TOTAL_BYTES_MAX;
+ *       Σ bytes of all replays == core->replay_bytes <= REPLAY_TOTAL_BYTES_MAX: they keep
+ *       packets that have left the cache.
  */
 #include "base/check.h"
 #include "base/mem.h"
@@ -37,12 +39,30 @@ static void gop_release(struct core *core, struct gop *gop)
     *gop = (struct gop){0};
 }
 
+/* Room for an init segment, which every joiner needs: the largest group of another live gives way.
+ */
+static void gop_evict(struct core *core, size_t len)
+{
+    while (core->gop_bytes + len > GOP_CACHE_TOTAL_BYTES_MAX) {
+        struct ingest *largest = NULL;
+        size_t cursor = 0;
+        for (struct ingest *x; (x = map_next(&core->lives, &cursor)) != NULL;)
+            if (x->gop.n && (!largest || x->gop.bytes > largest->gop.bytes))
+                largest = x;
+        if (!largest)
+            return;
+        gop_clear(core, &largest->gop);
+        largest->gop.broken = true;
+    }
+}
+
 static void gop_add(struct core *core, struct gop *gop, struct msg *packet)
 {
     size_t len = packet->payload.len;
     if (gop->broken)
         return;
-    if (gop->n == GOP_PACKETS_MAX || core->gop_bytes + len > GOP_CACHE_TOTAL_BYTES_MAX) {
+    if (gop->n == GOP_PACKETS_MAX || gop->bytes + len > LIVE_GOP_BYTES_MAX ||
+        core->gop_bytes + len > GOP_CACHE_TOTAL_BYTES_MAX) {
         gop_clear(core, gop);
         gop->broken = true;
         return;
@@ -149,8 +169,10 @@ static void remember(struct core *core, struct ingest *in, const struct part_eve
             gop_clear(core, &in->gop);
             in->live_init = c->number;
         }
-        if (c->number == in->live_init) /* else its first part is missing */
+        if (c->number == in->live_init) { /* else its first part is missing */
+            gop_evict(core, ev->original->payload.len);
             gop_add(core, &in->init, ev->original);
+        }
         return;
     }
     if ((c->flags & CHUNK_KEYFRAME) && ev->part.index == 0)
@@ -172,7 +194,7 @@ static bool may_leave(struct core *core, struct ingest *in, const struct part_ev
 void live_part(struct core *core, struct ingest *in, struct part_event *ev)
 {
     const struct chunk *c = &ev->part.chunk;
-    if (in->state != INGEST_RUNNING || c->track != 0) {
+    if (in->state != INGEST_RUNNING || c->track != 0 || core->stopping) {
         core_count(core, COUNT_parts_refused);
         return;
     }
@@ -218,9 +240,12 @@ void live_end(struct core *core, struct ingest *in, const char *why)
     core_store(core, op);
 }
 
-void live_withdrawn(struct core *core, struct ingest *in)
+void live_withdrawn(struct core *core, struct ingest *in, enum err err)
 {
-    announce(core, &in->final_row, true);
+    if (err == ERR_OK)
+        announce(core, &in->final_row, true);
+    else
+        stale_add(core, &in->final_row.holding);
     ingest_free(core, in);
 }
 
@@ -231,6 +256,7 @@ static void replay_drop(struct core *core, size_t i)
     struct replay *r = &core->replays[i];
     for (size_t k = r->next; k < r->n; k++)
         msg_unref(r->packets[k]);
+    core->replay_bytes -= r->bytes;
     free(r->packets);
     arena_release(&r->arena);
     core->replays[i] = core->replays[--core->replays_n];
@@ -277,12 +303,21 @@ void live_join(struct core *core, const struct live_join *m)
         core_answer_error(core, &to, ERR_UNKNOWN, "no live runs here under this id");
         return;
     }
-    struct replay *r = replay_make(core, m->client_id);
+    bool trusted = core_token_ok(core, m->client_id, m->token);
+    bool whole = trusted && !in->init.broken && !in->gop.broken;
+    size_t bytes = in->init.bytes + (whole ? in->gop.bytes : 0);
+    struct replay *r = NULL;
+    if (core->replay_bytes + bytes <= REPLAY_TOTAL_BYTES_MAX &&
+        (trusted || core_untrusted_left(core)))
+        r = replay_make(core, m->client_id);
     if (!r) {
         core_answer_error(core, &to, ERR_BUSY, "too many joins at once; try again");
         return;
     }
-    bool whole = core_token_ok(core, m->client_id, m->token) && !in->gop.broken;
+    if (!trusted)
+        core_untrusted_spend(core, bytes);
+    r->bytes = bytes;
+    core->replay_bytes += bytes; /* I4 */
     r->packets = mem_array(in->init.n + in->gop.n, sizeof(struct msg *));
     replay_add(r, &in->init);
     if (whole)

@@ -53,6 +53,7 @@ static struct peer *peer_make(struct core *core, const struct id *id)
                 gone = p;
         if (!gone)
             return NULL;
+        sync_peer_gone(core, gone);
         free(map_remove(&core->peers, id_slice(&gone->id)));
     }
     struct peer *p = mem_alloc(sizeof(*p));
@@ -70,8 +71,11 @@ void presence_status(struct core *core, const struct edge_status *m)
         p = peer_make(core, &m->edge_id);
     if (!p)
         return;
+    bool back = m->online && (!p->online || p->heard_us == 0);
     p->online = m->online;
     p->heard_us = core->now_us;
+    if (back)
+        sync_peer_back(core, p);
 }
 
 static void send_status(struct core *core, bool online)

@@ -4,7 +4,7 @@
  * The core's state, shared by its machines and by nobody else.
  *
  * Rooms: zone.c (credential), presence.c (ping, peers), claim.c (init of uploads
- * and lives), upload.c, live.c, watch.c, fetch.c, catalogue.c; core.c runs them.
+ * and lives), upload.c, live.c, watch.c, fetch.c, catalogue.c, sync.c, stale.c; core.c runs them.
  * Machines call the helpers below, never each other's statics.
  */
 #include "base/map.h"
@@ -32,7 +32,8 @@ enum ingest_state {
  * Invariants
  *   I1  (comm) <= (recv) in (chunk, part) order; acknowledgements follow comm alone.
  *   I2  a stream is in the trust view exactly while its ingest is past CLAIMING.
- *   I3  Σ inflight_bytes of all ingests == core->inflight_bytes.
+ *   I3  Σ inflight_bytes of all uploads == core->inflight_bytes, of all fetches
+ *       == core->fetch_inflight_bytes.
  */
 struct ingest {
     enum stream_use use;
@@ -43,6 +44,7 @@ struct ingest {
     struct pubkey signer;
     struct storage_row row; /* the video row as claimed */
     uint64_t active_us;     /* last verified part */
+    uint64_t not_after_us;  /* the streamer's credential: nothing is ingested from then on */
 
     /* upload, fetch */
     uint32_t recv_chunk, recv_part; /* expected next */
@@ -100,7 +102,10 @@ struct view {
     bool wanting;        /* there is something to send */
     bool reading;        /* PARTS_READ under way, from here: */
     uint32_t read_pull, read_chunk, read_part, read_bytes;
-    bool starved; /* nothing there yet; a fetch is bringing it */
+    bool trusted;           /* showed a token */
+    uint64_t not_before_us; /* no token: when it may be sent more */
+    bool woken;             /* something was stored while it was read */
+    bool starved;           /* nothing there yet; a fetch is bringing it */
     struct slice title;
 };
 
@@ -110,11 +115,13 @@ struct replay {
     struct slice client_id;
     struct msg **packets; /* owned references */
     size_t n, next;
+    size_t bytes; /* of all of them, sent or not */
 };
 
 struct peer {
     struct id id;
     bool online;
+    bool ask; /* it came back: it may have rows that nobody told us */
     uint64_t heard_us;
 };
 
@@ -126,15 +133,35 @@ struct nonce_entry {
 /* A list request waiting for its rows. */
 struct pending_list {
     uint64_t serial; /* 0: free */
-    bool paged;
+    bool paged, trusted;
     size_t client_id_len;
     uint8_t client_id[REPLY_ID_BYTES_MAX];
 };
 
+/* Somebody who asked for the whole catalogue, being told page by page. */
 struct db_session {
     bool used, reading;
     struct id asker;
-    uint32_t page;
+    uint32_t page;   /* sent */
+    struct id after; /* last video sent */
+};
+
+/* Our own asking for the catalogue; see sync.c. */
+struct sync {
+    bool done;      /* since the broker is there: answered, or nobody is there */
+    bool asking;    /* a request is out */
+    struct id from; /* whom; "": whoever is to answer */
+    uint32_t page;  /* the page expected next; 0: this answer has a hole */
+    unsigned tries;
+    uint64_t next_us; /* when to ask, or to ask again */
+};
+
+/* The presence of a live that is over, to be withdrawn. */
+struct stale_live {
+    struct holding holding;
+    uint64_t serial; /* tokens name it */
+    uint64_t due_us;
+    bool under_way;
 };
 
 /* Rows of a `db` answer waiting for their turn. */
@@ -151,6 +178,8 @@ enum {
     ROWS_PER_STEP_MAX = 32,
     ROW_BACKLOG_MAX = 64,
     GOP_PACKETS_MAX = 4096,
+    UNTRUSTED_TICK_US = 20 * 1000,
+    UNTRUSTED_REFILL_US = 1000 * 1000,
     SWEEP_US = 500 * 1000, /* how often idle uploads, lives and views are looked for */
     PUMP_AGAIN_US = 1000,  /* what did not fit into a step goes on after that */
     EFFECTS_KEPT = 8,      /* of a step, for what must be said: answers and log lines give way */
@@ -161,10 +190,10 @@ enum {
 
 struct core {
     struct core_config config;
-    struct holding *stale;
-    size_t stale_n, stale_next;
+    struct stale_live *stale;
+    size_t stale_n, stale_cap;
     uint64_t now_us, utc_us;
-    size_t media_free_bytes;
+    size_t media_free_bytes, control_free_bytes;
     struct effects *fx; /* of the step under way */
 
     uint64_t random_counter;
@@ -174,6 +203,7 @@ struct core {
     bool view_changed;
     bool stopping, drained;
     bool bus_up[LANES];
+    uint64_t bus_up_us;
     uint64_t counters[COUNTERS];
 
     /* zone */
@@ -193,9 +223,12 @@ struct core {
     uint64_t started_us, heartbeat_next_us;
     struct map peers;
     uint64_t videos;
-    bool synced; /* a `db` answer was complete, or nobody is there */
-    uint64_t sync_next_us;
-    unsigned sync_tries;
+    struct sync sync;
+    size_t peers_to_ask; /* with ask set */
+
+    /* what is sent to who showed no token: refilled every second */
+    uint64_t untrusted_us;
+    uint64_t untrusted_left_bytes;
 
     /* answers to unverified input */
     uint64_t answer_second;
@@ -209,13 +242,14 @@ struct core {
     struct map lives;   /* by video id: running lives */
     unsigned uploads, fetches;
     struct ingest *fetching[FETCHES_MAX];
-    uint32_t inflight_bytes;
-    size_t gop_bytes;
+    uint32_t inflight_bytes, fetch_inflight_bytes;
+    size_t gop_bytes, replay_bytes;
 
     struct map views; /* by key */
     struct map views_by_serial;
-    uint64_t serial;    /* last one given to a view or ingest */
-    size_t view_cursor; /* round robin */
+    uint64_t serial;       /* last one given to a view or ingest */
+    size_t view_cursor;    /* round robin */
+    uint64_t watch_due_us; /* when a view that is paced may go on */
     size_t views_wanting;
     uint64_t reads_bytes;
     unsigned stores_under_way;
@@ -289,6 +323,10 @@ void core_distrust(struct core *core, const struct hash *stream);
 struct slice core_token(struct core *core, struct slice client_id);
 bool core_token_ok(struct core *core, struct slice client_id, struct slice token);
 
+/* core_untrusted_left: whether more may go to who showed no token; _spend: it went. */
+bool core_untrusted_left(const struct core *core);
+void core_untrusted_spend(struct core *core, uint64_t bytes);
+
 /* core_self: our id as a slice. */
 static inline struct slice core_self(const struct core *core)
 {
@@ -358,14 +396,15 @@ void live_join(struct core *core, const struct live_join *m);
 void live_pump(struct core *core);
 void live_release(struct core *core, struct ingest *in);
 void live_replays_release(struct core *core);
-/* live_withdrawn: storage has the withdrawal of a live's presence. */
-void live_withdrawn(struct core *core, struct ingest *in);
+/* live_withdrawn: storage has the withdrawal of a live's presence; err: it refused, try again. */
+void live_withdrawn(struct core *core, struct ingest *in, enum err err);
 
 void watch_request(struct core *core, const struct event *ev);
 void watch_video(struct core *core, const struct storage_done *done);
 void watch_parts(struct core *core, struct storage_done *done);
 void watch_pump(struct core *core);
 void watch_tick(struct core *core);
+uint64_t watch_deadline_us(const struct core *core);
 void watch_release(struct core *core);
 /* watch_wake: parts of this video were stored: starved views may go on. */
 void watch_wake(struct core *core, const struct id *video_id);
@@ -386,11 +425,26 @@ void fetch_pump(struct core *core);
 void fetch_release(struct core *core, struct ingest *in);
 uint64_t fetch_deadline_us(const struct core *core);
 
-void catalogue_tick(struct core *core);
+void sync_begin(struct core *core);
+/* sync_peer_back: a peer came online; sync_peer_gone: it is about to be forgotten. */
+void sync_peer_back(struct core *core, struct peer *p);
+void sync_peer_gone(struct core *core, struct peer *p);
+void sync_tick(struct core *core);
+void sync_reply(struct core *core, struct event *ev); /* takes ev's arena */
+uint64_t sync_deadline_us(const struct core *core);
+void sync_request(struct core *core, const struct db_request *m);
+void sync_page(struct core *core, const struct storage_done *done);
+void sync_pump(struct core *core);
+/* sync_telling: pages wait for room. */
+bool sync_telling(const struct core *core);
+
+void stale_add(struct core *core, const struct holding *holding);
+void stale_release(struct core *core);
+void stale_pump(struct core *core);
+void stale_done(struct core *core, const struct storage_done *done);
+uint64_t stale_deadline_us(const struct core *core);
+
 uint64_t catalogue_deadline_us(const struct core *core);
-void catalogue_db_request(struct core *core, const struct db_request *m);
-void catalogue_db_page(struct core *core, const struct storage_done *done);
-void catalogue_db_reply(struct core *core, struct event *ev); /* takes ev's arena */
 void catalogue_pump(struct core *core);
 void catalogue_update(struct core *core, const struct event *ev);
 void catalogue_merged(struct core *core, const struct storage_done *done);
@@ -409,6 +463,7 @@ enum token_purpose {
     TOKEN_DB_SESSION,
     TOKEN_MERGE,
     TOKEN_WITHDRAW,
+    TOKEN_STALE,
     TOKEN_META,
 };
 #define TOKEN_OF(purpose, number) (((uint64_t)(purpose) << 56) | (uint64_t)(number))

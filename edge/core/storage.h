@@ -152,7 +152,6 @@ struct storage_done {
         } part_put;
         struct {
             bool changed; /* the merge took the row (or its holding) */
-            bool removed; /* nothing is left of the video: it is listed no more */
         } row_merge;
         struct {
             struct catalogue_row row; /* with trust fields and edges; holdings_n 0 */
@@ -173,6 +172,7 @@ struct storage_done {
             size_t n;
             struct catalogue_row *rows; /* arena; newest first */
             bool more;
+            struct id next; /* if more: the last one looked at, whether it was wanted or not */
         } list;
         struct {
             size_t n;

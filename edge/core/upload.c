@@ -69,7 +69,7 @@ static bool committed(const struct ingest *in, const struct part_event *ev)
 
 void upload_part(struct core *core, struct ingest *in, struct part_event *ev)
 {
-    if (in->state != INGEST_RUNNING || in->failed != ERR_OK)
+    if (in->state != INGEST_RUNNING || in->failed != ERR_OK || core->stopping)
         return; /* I2; the streamer sends again after UPLOAD_RTO_MS */
     switch (ingest_put(core, in, ev)) {
     case ERR_OK: break;
@@ -82,7 +82,10 @@ void upload_part(struct core *core, struct ingest *in, struct part_event *ev)
         core_count(core, COUNT_parts_out_of_order);
         hint(core, in);
         break;
-    case ERR_QUOTA: core_count(core, COUNT_parts_over_window); break;
+    case ERR_QUOTA:
+        core_count(core, COUNT_parts_over_window);
+        hint(core, in);
+        break;
     case ERR_FORMAT:
         refuse(core, in, ev, ERR_FORMAT, "kind, track or init number do not fit this stream");
         break;
@@ -171,13 +174,16 @@ void upload_end(struct core *core, struct event *ev)
     }
     if (in->state == INGEST_FINISHING || in->failed != ERR_OK)
         return;
-    if (v->video.live || !hash_eq(&v->video.thumbnail_hash, &in->row.video.thumbnail_hash)) {
+    /* `created` decides whose a contested id is: what was checked at init must stay. */
+    if (v->video.live || v->video.created_us != in->row.video.created_us ||
+        !hash_eq(&v->video.thumbnail_hash, &in->row.video.thumbnail_hash)) {
         core_answer_error(core,
                           &(struct answer){.kind = TOPIC_UPLOAD_REPLY,
                                            .reply_id = id_slice(&v->end.streamer_id),
                                            .video_id = id_slice(&v->end.video_id),
                                            .verified = true},
-                          ERR_FORMAT, "the statement's thumbnail or live flag is not the init's");
+                          ERR_FORMAT,
+                          "the statement's thumbnail, created or live flag is not the init's");
         return;
     }
     struct storage_row row = in->row;

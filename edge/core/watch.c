@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+enum { VIEWS_FREED_MAX = 256 }; /* in one pass of a sweep */
+
 /* ---- the table ---- */
 
 static struct slice serial_key(const struct view *v)
@@ -150,6 +152,7 @@ static void seek_binary(struct core *core, struct view *v, const struct watch_re
     if (v->pull_floor && m->pull <= v->pull_floor)
         return; /* an older one, or the same again */
     v->pull_floor = m->pull;
+    v->trusted = trusted;
     v->json = false;
     v->pull = m->pull;
     v->stop_chunk = trusted ? 0 : chunk;
@@ -161,6 +164,7 @@ static void seek_original(struct core *core, struct view *v, const struct watch_
 {
     if (m->chunk_part == UINT32_MAX)
         return;
+    v->trusted = core_token_ok(core, v->client_id, m->token);
     v->json = true;
     v->pull = 0;
     v->stop_chunk = m->chunk_part + 1;
@@ -337,6 +341,8 @@ static bool send_parts(struct core *core, struct view *v, const struct storage_d
 
 static void nothing_there(struct core *core, struct view *v, enum err err)
 {
+    if (v->woken)
+        return; /* it was stored while we read: the pump reads again */
     if (fetch_running(core, &v->video_id)) {
         v->starved = true; /* watch_wake */
         return;
@@ -344,6 +350,18 @@ static void nothing_there(struct core *core, struct view *v, enum err err)
     view_want(core, v, false);
     view_error(core, v, err == ERR_OK ? ERR_NOT_READY : err,
                "these bytes are not here; ask with init first");
+}
+
+/*
+ * Who showed no token may not be who reads the reply topic: nobody is sent more than a
+ * modest rate at another's request, and all of them together no more than one budget.
+ */
+static void pace(struct core *core, struct view *v, uint64_t bytes)
+{
+    if (v->trusted)
+        return;
+    core_untrusted_spend(core, bytes);
+    v->not_before_us = core->now_us + bytes * 1000000 / UNTRUSTED_VIEW_BYTES_PER_S_MAX;
 }
 
 void watch_parts(struct core *core, struct storage_done *done)
@@ -358,7 +376,9 @@ void watch_parts(struct core *core, struct storage_done *done)
         nothing_there(core, v, done->err);
         return;
     }
+    uint64_t sent_before = v->sent_bytes;
     bool all = send_parts(core, v, done);
+    pace(core, v, v->sent_bytes - sent_before);
     if (v->stop_chunk && done->u.parts_read.n && v->chunk > v->stop_chunk)
         view_want(core, v, false);
     else if (all && done->u.parts_read.end)
@@ -377,6 +397,7 @@ static bool may_read(const struct view *v)
 static void read_for(struct core *core, struct view *v, uint32_t bytes)
 {
     v->reading = true;
+    v->woken = false;
     v->read_pull = v->pull;
     v->read_chunk = v->chunk;
     v->read_part = v->part;
@@ -390,8 +411,21 @@ static void read_for(struct core *core, struct view *v, uint32_t bytes)
     core_store(core, op);
 }
 
+/* Whether a view without a token has to wait, and until when the pump may sleep for it. */
+static bool paced(struct core *core, const struct view *v)
+{
+    uint64_t due_us = v->not_before_us;
+    if (due_us <= core->now_us && !core_untrusted_left(core))
+        due_us = core->untrusted_us + UNTRUSTED_REFILL_US;
+    if (v->trusted || due_us <= core->now_us)
+        return false;
+    core->watch_due_us = due_us < core->watch_due_us ? due_us : core->watch_due_us;
+    return true;
+}
+
 void watch_pump(struct core *core)
 {
+    core->watch_due_us = UINT64_MAX;
     for (size_t looked = 0; core->views_wanting && looked < core->views.count; looked++) {
         size_t turn = core->view_cursor;
         struct view *v = map_next(&core->views, &core->view_cursor);
@@ -399,7 +433,7 @@ void watch_pump(struct core *core)
             turn = core->view_cursor = 0;
             v = map_next(&core->views, &core->view_cursor);
         }
-        if (!may_read(v))
+        if (!may_read(v) || paced(core, v))
             continue;
         uint64_t left = v->allowed_bytes > v->sent_bytes ? v->allowed_bytes - v->sent_bytes : 1;
         uint32_t bytes = left < STORE_READ_BYTES_MAX ? (uint32_t)left : STORE_READ_BYTES_MAX;
@@ -418,8 +452,10 @@ void watch_wake(struct core *core, const struct id *video_id)
 {
     size_t cursor = 0;
     for (struct view *v; core->views_wanting && (v = map_next(&core->views, &cursor)) != NULL;)
-        if (v->starved && id_eq(&v->video_id, video_id))
+        if (id_eq(&v->video_id, video_id)) {
             v->starved = false;
+            v->woken = v->reading;
+        }
 }
 
 void watch_fail(struct core *core, const struct id *video_id, enum err err)
@@ -435,15 +471,21 @@ void watch_fail(struct core *core, const struct id *video_id, enum err err)
 
 void watch_tick(struct core *core)
 {
-    struct view *idle;
+    struct view *idle[VIEWS_FREED_MAX];
+    size_t n;
     do {
         size_t cursor = 0;
-        idle = NULL;
-        for (struct view *v; !idle && (v = map_next(&core->views, &cursor)) != NULL;)
+        n = 0;
+        for (struct view *v; n < VIEWS_FREED_MAX && (v = map_next(&core->views, &cursor)) != NULL;)
             if (!v->reading && !v->info_due &&
                 (core->stopping || core->now_us - v->active_us > VIEW_IDLE_TIMEOUT_US))
-                idle = v;
-        if (idle)
-            view_free(core, idle);
-    } while (idle);
+                idle[n++] = v;
+        for (size_t i = 0; i < n; i++)
+            view_free(core, idle[i]);
+    } while (n == VIEWS_FREED_MAX);
+}
+
+uint64_t watch_deadline_us(const struct core *core)
+{
+    return core->watch_due_us;
 }

@@ -23,6 +23,7 @@ static void check_ingests(const struct core *core)
     unsigned lives = 0;
     unsigned trusted = 0;
     size_t inflight = 0;
+    size_t fetching = 0;
     size_t gop = 0;
     size_t cursor = 0;
     for (const struct ingest *in; (in = map_next(&core->ingests, &cursor)) != NULL;) {
@@ -31,7 +32,7 @@ static void check_ingests(const struct core *core)
         fetches += in->use == STREAM_FETCH;
         lives += in->use == STREAM_LIVE;
         trusted += in->state != INGEST_CLAIMING;
-        inflight += in->inflight_bytes;
+        *(in->use == STREAM_FETCH ? &fetching : &inflight) += in->inflight_bytes;
         gop += in->init.bytes + in->gop.bytes;
     }
     CHECK(core->uploads == uploads && uploads <= UPLOADS_MAX);
@@ -40,6 +41,7 @@ static void check_ingests(const struct core *core)
     CHECK(core->view->n == trusted);         /* I2, from the other side */
     CHECK(core->inflight_bytes == inflight); /* I3 */
     CHECK(inflight <= UPLOAD_WINDOW_TOTAL_BYTES);
+    CHECK(core->fetch_inflight_bytes == fetching && fetching <= FETCH_WINDOW_TOTAL_BYTES);
     CHECK(core->gop_bytes == gop && gop <= GOP_CACHE_TOTAL_BYTES_MAX); /* live.c I4 */
     unsigned slots = 0;
     for (unsigned i = 0; i < FETCHES_MAX; i++)

@@ -3,7 +3,6 @@
 /* What the memory store keeps, and what its files ask about it. Nobody else includes it. */
 #include "edge/core/state.h"
 #include "edge/store/merge.h"
-#include "tests/unit/edge/memory_store.h"
 
 /* Owned pointers, in order. */
 struct vec {

@@ -171,6 +171,7 @@ static enum err list(const struct memory_store *s, const struct storage_op *op,
             break;
         fill_row(s, &l, &done->arena, &out[n]);
         out[n].statement = out[n].credential = out[n].manifest = (struct slice){0};
+        done->u.list.next = out[n].video_id;
         bytes += size_of(&out[n++]);
     }
     done->u.list.n = n;
@@ -181,6 +182,7 @@ static enum err list(const struct memory_store *s, const struct storage_op *op,
 static void fill_holdings(const struct memory_store *s, struct catalogue_row *row,
                           struct arena *arena)
 {
+    row->holdings = arena_alloc(arena, ROW_HOLDINGS_MAX * sizeof(*row->holdings));
     for (size_t i = 0; i < s->holdings.n && row->holdings_n < ROW_HOLDINGS_MAX; i++) {
         const struct storage_row *r = &((struct kept_row *)s->holdings.at[i])->row;
         if (!id_eq(&r->holding.video_id, &row->video_id) ||

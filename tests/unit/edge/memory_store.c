@@ -265,11 +265,9 @@ static enum err row_merge(struct memory_store *s, const struct storage_row *row,
                           struct storage_done *done)
 {
     const struct id *id = row->has_video ? &row->video.video_id : &row->holding.video_id;
-    bool before = kept_listing(s, id).state >= COMPLETE;
     bool video = row->has_video && merge_video(s, row);
     bool holding = row->has_holding && merge_holding(s, row);
     done->u.row_merge.changed = video || holding;
-    done->u.row_merge.removed = before && kept_listing(s, id).state < COMPLETE;
     kept_settle(s, id);
     return ERR_OK;
 }

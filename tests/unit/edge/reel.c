@@ -141,7 +141,8 @@ size_t reel_cut(struct reel *r, enum chunk_kind kind, uint16_t flags, uint64_t c
     struct cut_chunk cut;
     size_t first = r->n;
     CLEANUP(mem_free_ptr) uint8_t *payload = mem_alloc(payload_len + 1);
-    memset(payload, (int)(r->cutter.next_number % 251), payload_len);
+    for (size_t i = 0; i < payload_len; i++)
+        payload[i] = (uint8_t)((r->cutter.next_number + i + i / 251) % 251);
     CHECK(chunk_cut(&r->cutter, kind, flags, capture_us, 1000 * 1000,
                     slice_of(payload, payload_len), &cut) == ERR_OK);
     for (uint32_t i = 0; i < cut.chunk.parts_n; i++) {

@@ -156,7 +156,7 @@ static void keep(struct stage *s)
 {
     if (s->kept_n == s->kept_cap) {
         s->kept_cap = s->kept_cap ? 2 * s->kept_cap : 64;
-        s->kept = mem_resize(s->kept, s->kept_cap * sizeof(*s->kept));
+        s->kept = mem_resize(s->kept, s->kept_cap * sizeof(struct effects *));
     }
     struct effects *kept = mem_alloc(offsetof(struct effects, list));
     kept->arena = s->fx->arena;
@@ -172,6 +172,7 @@ void stage_step(struct stage *s, struct event *ev)
     ev->now_us = s->now_us;
     ev->utc_us = s->utc_us;
     ev->media_free_bytes = s->media_free_bytes;
+    ev->control_free_bytes = CONTROL_OUTBOX_BYTES_MAX;
     core_step(s->core, ev, s->fx);
     s->steps++;
     CHECK(s->fx->n <= EFFECTS_PER_STEP_MAX);

@@ -108,6 +108,19 @@ void world_exec(struct world *w, const char *sql)
     sqlite3_close(db);
 }
 
+struct sqlite3 *world_lock(struct world *w, const char *how)
+{
+    sqlite3 *db = look(w);
+    CHECK(sqlite3_exec(db, how, NULL, NULL, NULL) == SQLITE_OK);
+    return db;
+}
+
+void world_unlock(struct sqlite3 *db)
+{
+    CHECK(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL) == SQLITE_OK);
+    sqlite3_close(db);
+}
+
 /* ---- films ---- */
 
 static void key_of(const char *name, struct signkey *ret)

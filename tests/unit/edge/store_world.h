@@ -29,6 +29,10 @@ int64_t world_int(struct world *w, const char *sql);
 /* world_text: the first column of every row, joined by spaces; static. */
 const char *world_text(struct world *w, const char *sql);
 void world_exec(struct world *w, const char *sql);
+/* world_lock: keep the database locked, as an operator might, until world_unlock. */
+struct sqlite3;
+struct sqlite3 *world_lock(struct world *w, const char *how);
+void world_unlock(struct sqlite3 *db);
 
 struct film_part {
     uint8_t *packet;

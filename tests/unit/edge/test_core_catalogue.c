@@ -45,7 +45,7 @@ static struct reel *film(const char *id)
 /* n rows of videos v0000, v0001, …, each held by edge2; from the stage's arena. */
 static struct storage_row *films(struct stage *s, size_t n)
 {
-    char id[16];
+    char id[32];
     struct storage_row *rows = arena_alloc(&s->arena, n * sizeof(*rows));
     for (size_t i = 0; i < n; i++) {
         snprintf(id, sizeof(id), "v%04zu", i);
@@ -249,7 +249,7 @@ static void test_exactly_one_answers(void **state)
 {
     (void)state;
     struct stage *s[EDGES];
-    char id[16];
+    char id[32];
     unsigned answered[EDGES] = {0};
     for (int i = 0; i < EDGES; i++) {
         snprintf(id, sizeof(id), "edge%d", i);
@@ -284,7 +284,7 @@ static void test_the_next_one_answers(void **state)
 {
     struct stage *s = *state;
     stage_do(s, stage_status_event("edge2", true));
-    char id[16];
+    char id[32];
     int asker = 0;
     do {
         snprintf(id, sizeof(id), "asker%d", asker++);
@@ -330,7 +330,7 @@ static void test_pages(void **state)
 static void test_sessions(void **state)
 {
     struct stage *s = *state;
-    char id[16];
+    char id[32];
     s->read_at_once = false;
     for (int i = 0; i < DB_SESSIONS_MAX; i++) {
         snprintf(id, sizeof(id), "asker%d", i);
@@ -364,7 +364,7 @@ static void test_not_enrolled(void **state)
 static struct holding *stale(size_t n)
 {
     struct holding *h = mem_array(n, sizeof(*h));
-    char id[16];
+    char id[32];
     for (size_t i = 0; i < n; i++) {
         snprintf(id, sizeof(id), "live%zu", i);
         h[i] = (struct holding){.zone_id = stage_id("zone1"),

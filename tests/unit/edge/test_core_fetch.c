@@ -191,7 +191,7 @@ static void test_fetch(void **state)
 static void test_one_fetch_for_all(void **state)
 {
     struct scene *c = *state;
-    char id[16];
+    char id[32];
     for (int i = 0; i < 20; i++) {
         snprintf(id, sizeof(id), "viewer%d", i);
         watch(c->s, id, "video1");
@@ -470,7 +470,7 @@ static void test_credit_follows_the_disk(void **state)
     stage_do(s, ev);
     s->commit_at_once = false;
     size_t i = 0;
-    while (s->core->inflight_bytes <= 512 * 1024)
+    while (s->core->fetch_inflight_bytes <= 512 * 1024)
         stage_do(s, part_event(r, i++));
     stage_forget(s);
     for (size_t end = i + 40; i < end; i++)
@@ -504,8 +504,8 @@ static void test_limit(void **state)
 {
     struct scene *c = *state;
     struct stage *s = c->s;
-    char id[16];
-    char viewer[16];
+    char id[32];
+    char viewer[32];
     for (int i = 0; i <= FETCHES_MAX; i++) {
         snprintf(id, sizeof(id), "v%d", i);
         snprintf(viewer, sizeof(viewer), "viewer%d", i);
@@ -532,7 +532,7 @@ static void test_many_viewers_of_a_failure(void **state)
 {
     struct scene *c = *state;
     struct stage *s = c->s;
-    char id[16];
+    char id[32];
     for (int i = 0; i < 600; i++) {
         snprintf(id, sizeof(id), "viewer%d", i);
         watch(s, id, "video1");

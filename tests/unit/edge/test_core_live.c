@@ -204,16 +204,23 @@ static void test_limit(void **state)
 {
     (void)state;
     struct stage *s = stage_new(NULL);
-    char id[16];
+    char id[32];
     for (int i = 0; i <= LIVES_MAX; i++) {
         snprintf(id, sizeof(id), "l%d", i);
-        struct reel *r = reel_new(&alice, id, 1, true);
+        struct reel *r = reel_new(i % 2 ? &alice : &bob, id, 1, true);
         stage_step(s, stage_init_event(s, r));
         if (i < LIVES_MAX)
             assert_int_equal(stage_count(s, MESSAGE_ERROR), 0);
+        if (i + 2 == LIVES_MAX) { /* one below the edge's limit, one streamer is at its own */
+            struct reel *more = reel_new(&bob, "more", 1, true);
+            stage_step(s, stage_init_event(s, more));
+            stage_expect_error(s, CODE_QUOTA, TOPIC_LIVE_UPLOAD_REPLY, "bob");
+            stage_forget(s);
+            reel_free(more);
+        }
         reel_free(r);
     }
-    stage_expect_error(s, CODE_BUSY, TOPIC_LIVE_UPLOAD_REPLY, "alice");
+    stage_expect_error(s, CODE_QUOTA, TOPIC_LIVE_UPLOAD_REPLY, "bob");
     stage_settle(s);
     assert_int_equal(s->core->lives.count, LIVES_MAX);
     struct reel *r = reel_new(&alice, "video1", 1, false);
@@ -493,7 +500,7 @@ static void test_replay_in_slices(void **state)
 static void test_many_joins(void **state)
 {
     struct scene *c = *state;
-    char id[16];
+    char id[32];
     begin(c);
     stage_parts(c->s, c->r, 0, 5);
     stage_forget(c->s);
@@ -527,8 +534,10 @@ static void test_cache_bytes(void **state)
     begin(&c);
     size_t i = 0;
     size_t bytes = 0;
-    while (bytes + c.r->parts[i].packet->payload.len <= GOP_CACHE_TOTAL_BYTES_MAX) {
+    size_t init_bytes = 0;
+    while (bytes - init_bytes + c.r->parts[i].packet->payload.len <= LIVE_GOP_BYTES_MAX) {
         bytes += c.r->parts[i].packet->payload.len;
+        init_bytes = init_bytes ? init_bytes : bytes;
         stage_do(s, stage_part_event(c.r, i++));
         stage_forget(s);
     }

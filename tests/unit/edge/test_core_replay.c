@@ -29,7 +29,7 @@ static uint32_t below(uint32_t n)
 
 static struct reel *make(int streamer, int id, int take, int live)
 {
-    char name[16];
+    char name[32];
     snprintf(name, sizeof(name), "id%d", id);
     struct reel *r = reel_new(&streamers[streamer], name, (unsigned)take + 1, live);
     reel_cut(r, CHUNK_INIT, 0, REEL_UTC_US, 700);
@@ -47,7 +47,7 @@ static int group_setup(void **state)
     crypto_init();
     member_make("edge2", CREDENTIAL_EDGE, &edge2);
     for (int s = 0; s < STREAMERS; s++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "streamer%d", s);
         member_make(name, CREDENTIAL_STREAMER, &streamers[s]);
         for (int i = 0; i < IDS; i++)
@@ -88,7 +88,7 @@ static void streamer_acts(struct stage *s)
         for (uint32_t i = below(16); i > 0 && *n < r->n; i--) {
             struct event *ev = below(8) ? stage_part_event(r, *n) : stage_part_json_event(r, *n);
             ev->u.part.part.chunk.capture_us = s->utc_us;
-            ++*n;
+            *n += below(30) ? 1 : 2; /* one is lost */
             stage_step(s, ev);
         }
     }
@@ -96,8 +96,8 @@ static void streamer_acts(struct stage *s)
 
 static void viewer_acts(struct stage *s)
 {
-    char client[16];
-    char video[16];
+    char client[32];
+    char video[32];
     snprintf(client, sizeof(client), "client%u", below(CLIENTS));
     snprintf(video, sizeof(video), "id%u", below(IDS + 1));
     struct slice token = below(4) ? stage_token(s, client) : (struct slice){0};
@@ -164,7 +164,7 @@ static void edges_act(struct stage *s)
     const struct reel *r = reels[below(STREAMERS)][below(IDS)][below(TAKES)][below(KINDS)];
     struct storage_row row =
         stage_row(&s->arena, r, &edge2, (uint8_t)below(2), stage_hlc(s) << below(16) / 15);
-    char asker[16];
+    char asker[32];
     struct event *ev;
     switch (below(6)) {
     case 0: stage_step(s, stage_row_event(&row)); break;

@@ -8,13 +8,14 @@
 
 #include <cmocka.h>
 
-static struct member alice;
+static struct member alice, bob;
 
 static int group_setup(void **state)
 {
     (void)state;
     crypto_init();
     member_make("alice", CREDENTIAL_STREAMER, &alice);
+    member_make("bob", CREDENTIAL_STREAMER, &bob);
     return 0;
 }
 
@@ -238,7 +239,7 @@ static void test_tiny_parts(void **state)
     struct stage *s = c->s;
     enum { STREAMS = 6, PARTS = 1500 };
     struct reel *r[STREAMS];
-    char id[16];
+    char id[32];
     for (int k = 0; k < STREAMS; k++) {
         snprintf(id, sizeof(id), "tiny%d", k);
         r[k] = reel_new(&alice, id, 1, false);
@@ -265,10 +266,10 @@ static void test_tiny_parts(void **state)
 static void expect_windows(unsigned uploads, uint32_t window_bytes)
 {
     struct stage *s = stage_new(NULL);
-    char id[16];
+    char id[32];
     for (unsigned i = 0; i < uploads; i++) {
         snprintf(id, sizeof(id), "v%u", i);
-        struct reel *r = reel_new(&alice, id, 1, false);
+        struct reel *r = reel_new(i % 2 ? &alice : &bob, id, 1, false);
         stage_do(s, stage_init_event(s, r));
         reel_free(r);
     }
@@ -278,7 +279,7 @@ static void expect_windows(unsigned uploads, uint32_t window_bytes)
     stage_forget(s);
     stage_do(s, stage_init_event(s, r));
     if (uploads == UPLOADS_MAX)
-        stage_expect_error(s, CODE_BUSY, TOPIC_UPLOAD_REPLY, "alice");
+        stage_expect_error(s, CODE_QUOTA, TOPIC_UPLOAD_REPLY, "alice");
     else
         assert_int_equal(stage_count(s, MESSAGE_UPLOAD_ACK), 1);
     reel_free(r);

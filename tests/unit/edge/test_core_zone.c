@@ -132,6 +132,30 @@ static void test_reply_to_nothing(void **state)
     stage_free(s);
 }
 
+static struct event *refusal_event(void)
+{
+    struct event *ev = event_new(EVENT_ZONE_ERROR);
+    ev->u.zone_error = (struct wire_error){
+        .code = CODE_CONFLICT, .code_text = slice_str("conflict"), .message = slice_str("no")};
+    return ev;
+}
+
+/* The operator hears of it once, and a good reply is taken all the same. */
+static void test_refused(void **state)
+{
+    (void)state;
+    struct stage *s = fresh();
+    struct reply r = reply_of(s);
+    stage_do(s, refusal_event());
+    stage_do(s, refusal_event());
+    assert_int_equal(stage_effects(s, EFFECT_LOG), 1);
+    stage_do(s, reply_event(&r));
+    assert_true(answers_ping(s));
+    stage_do(s, refusal_event()); /* nothing was asked */
+    assert_int_equal(stage_effects(s, EFFECT_LOG), 0);
+    stage_free(s);
+}
+
 static void test_asks_again_backing_off(void **state)
 {
     (void)state;
@@ -305,7 +329,7 @@ static void test_peers_limit(void **state)
 {
     (void)state;
     struct stage *s = stage_new(NULL);
-    char id[16];
+    char id[32];
     for (int i = 0; i <= PEERS_MAX; i++) {
         snprintf(id, sizeof(id), "peer%d", i);
         stage_do(s, stage_status_event(id, true));
@@ -318,6 +342,22 @@ static void test_peers_limit(void **state)
     assert_true(online(s, id));
     assert_int_equal(s->core->peers.count, PEERS_MAX);
     stage_free(s);
+}
+
+/* Who has nothing to do sleeps: a step for each heartbeat and request, and hardly one more. */
+static void test_rests(void **state)
+{
+    (void)state;
+    struct stage_spec specs[] = {
+        {.fresh = true, .bus_down = true}, {.fresh = true}, {.bus_down = true}, {0}};
+    for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+        struct stage *s = stage_new(&specs[i]);
+        uint64_t before = s->steps;
+        stage_pass(s, 60 * STAGE_S);
+        if (s->steps - before > 80)
+            fail_msg("world %zu: %d steps in a minute", i, (int)(s->steps - before));
+        stage_free(s);
+    }
 }
 
 static void test_stop(void **state)
@@ -350,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_enrols),
         cmocka_unit_test(test_bad_replies),
         cmocka_unit_test(test_reply_to_nothing),
+        cmocka_unit_test(test_refused),
         cmocka_unit_test(test_asks_again_backing_off),
         cmocka_unit_test(test_kept_credential),
         cmocka_unit_test(test_renews),
@@ -359,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_heartbeat),
         cmocka_unit_test(test_peers),
         cmocka_unit_test(test_peers_limit),
+        cmocka_unit_test(test_rests),
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_stop_before_enrolment),
     };

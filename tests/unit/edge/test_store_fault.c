@@ -1,9 +1,11 @@
 /* What goes wrong around a store: other files, other edges, no room, no power. */
 #include "base/check.h"
 #include "base/mem.h"
+#include "edge/store/conn.h"
 #include "tests/unit/edge/store_world.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,13 +21,13 @@ static const uint64_t T = 1763700000000000ull;
 
 /* ---- opening ---- */
 
-static enum err open_err(struct world *w, const char *path, uint32_t pages_max, const char *says)
+static enum err open_err(struct world *w, const char *path, uint64_t bytes_max, const char *says)
 {
     struct store_config config = w->config;
     struct store *store = NULL;
     char error[STORE_ERROR_BYTES] = "";
     config.path = path;
-    config.pages_max = pages_max;
+    config.bytes_max = bytes_max;
     enum err err = store_open(&config, &store, error);
     assert_true(err != ERR_OK || store);
     if (err != ERR_OK && !strstr(error, says))
@@ -122,7 +124,7 @@ static void files_are_private(void **state)
         assert_int_equal(stat(path, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
     }
-    assert_int_equal(world_int(w, "PRAGMA page_size"), 16384);
+    assert_int_equal(world_int(w, "PRAGMA page_size"), DB_PAGE_BYTES);
     assert_string_equal(world_text(w, "PRAGMA journal_mode"), "wal");
     assert_int_equal(world_int(w, "PRAGMA application_id"), 0x45564331);
     assert_int_equal(world_int(w, "PRAGMA user_version"), 1);
@@ -185,7 +187,8 @@ static void a_full_store_keeps_what_it_acknowledged(void **state)
     struct film f;
     film_make(&f, "video1", "alice", T, 1, 2, 20 * 60000, 60000);
     assert_int_equal(world_err(w, op_claim(&f)), ERR_OK);
-    w->config.pages_max = (uint32_t)world_int(w, "PRAGMA page_count") + 40;
+    w->config.bytes_max =
+        (uint64_t)(world_int(w, "PRAGMA page_count") + 40) * DB_PAGE_BYTES + DB_PAGE_BYTES - 1;
     world_reopen(w);
     size_t n = 0;
     enum err err = ERR_OK;
@@ -210,7 +213,7 @@ static void a_full_store_keeps_what_it_acknowledged(void **state)
         storage_done_free(done);
     }
     assert_held(w, &f, n);
-    w->config.pages_max = 0; /* room is made */
+    w->config.bytes_max = 0; /* room is made */
     world_reopen(w);
     for (; n < f.parts_n; n++)
         assert_int_equal(world_err(w, op_part(&f, n)), ERR_OK);
@@ -233,6 +236,46 @@ static void no_room_to_open(void **state)
     }
     snprintf(lock, sizeof(lock), "%s-lock", path);
     unlink(lock);
+}
+
+/* Whether a completion comes while another process has the database for longer than SQLite waits.
+ */
+static bool comes_while_locked(struct world *w)
+{
+    struct pollfd fd = {.fd = queue_fd(store_completions(w->store)), .events = POLLIN};
+    return poll(&fd, 1, BUSY_TIMEOUT_MS + BUSY_TIMEOUT_MS / 4) != 0;
+}
+
+static void an_operator_may_lock_it(void **state)
+{
+    struct world *w = *state;
+    struct film f;
+    char error[STORE_ERROR_BYTES];
+    film_make(&f, "video1", "alice", T, 1, 2, 3 * FILM_PART_BYTES, FILM_PART_BYTES);
+    struct sqlite3 *locker = world_lock(w, "BEGIN IMMEDIATE");
+    struct storage_op *ops[] = {op_claim(&f), op_part(&f, 0), op_part(&f, 2), op_part(&f, 1)};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(store_submit(w->store, ops[i]), ERR_OK);
+    assert_false(comes_while_locked(w));
+    world_unlock(locker);
+    for (size_t i = 0; i < 4; i++) {
+        struct storage_done *done = queue_wait(store_completions(w->store), NULL);
+        assert_int_equal(done->err, i == 2 ? ERR_CONFLICT : ERR_OK);
+        storage_done_free(done);
+    }
+    store_error(w->store, error);
+    assert_string_equal(error, "");
+    assert_held(w, &f, 2);
+    /* Closing does not wait for ever, and what was not acknowledged is not there. */
+    locker = world_lock(w, "BEGIN IMMEDIATE");
+    assert_int_equal(store_submit(w->store, op_part(&f, 2)), ERR_OK);
+    store_close(w->store);
+    w->store = NULL;
+    world_unlock(locker);
+    assert_int_equal(open_err(w, w->path, 0, ""), ERR_OK);
+    assert_int_equal(store_open(&w->config, &w->store, error), ERR_OK);
+    assert_held(w, &f, 2);
+    film_release(&f);
 }
 
 static void a_disk_that_fails(void **state)
@@ -414,6 +457,7 @@ int main(void)
         TEST(a_damaged_file),
         TEST(a_full_store_keeps_what_it_acknowledged),
         TEST(no_room_to_open),
+        TEST(an_operator_may_lock_it),
         TEST(a_disk_that_fails),
         TEST(groups_keep_order_and_apart),
         TEST(submissions_are_bounded),

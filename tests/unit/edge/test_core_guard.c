@@ -1,0 +1,295 @@
+/* What strangers, streamers and returning edges may not do, and what must not get lost over it. */
+#include "tests/unit/edge/stage.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct member alice, edge2;
+
+static int group_setup(void **state)
+{
+    (void)state;
+    crypto_init();
+    member_make("alice", CREDENTIAL_STREAMER, &alice);
+    member_make("edge2", CREDENTIAL_EDGE, &edge2);
+    return 0;
+}
+
+static int setup(void **state)
+{
+    *state = stage_new(NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    stage_free(*state);
+    return 0;
+}
+
+static struct reel *film(const char *id)
+{
+    struct reel *r = reel_new(&alice, id, 1, false);
+    reel_fill(r, 3, 2 * REEL_PART_BYTES);
+    reel_finish(r);
+    return r;
+}
+
+/* ---- whose an id is ---- */
+
+/* `created` decides between two claims of one id: the final revision may not set it back. */
+static void test_created_stays(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = film("video1");
+    stage_do(s, stage_init_event(s, r));
+    stage_parts(s, r, 0, r->n);
+    struct event *ev = stage_end_event(r);
+    ev->u.end.video.created_us = 1;
+    stage_do(s, ev);
+    stage_expect_error(s, CODE_BAD_REQUEST, TOPIC_UPLOAD_REPLY, "alice");
+    assert_int_equal(s->core->videos, 0);
+    stage_do(s, stage_end_event(r));
+    assert_true(stage_ack(s)->receipt.len > 0);
+    reel_free(r);
+}
+
+/* ---- while the credential lasts ---- */
+
+static void test_credential_ends_amid_an_upload(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = film("video1");
+    stage_do(s, stage_init_event(s, r));
+    stage_parts(s, r, 0, 2);
+    s->utc_us += 2 * REEL_DAY_US;
+    stage_forget(s);
+    stage_do(s, stage_part_event(r, 2));
+    stage_expect_error(s, CODE_UNAUTHORIZED, TOPIC_UPLOAD_REPLY, "alice");
+    assert_int_equal(memory_store_parts(s->store, &r->stream), 2);
+    reel_free(r);
+}
+
+static void test_credential_ends_amid_a_live(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = reel_new(&alice, "live1", 1, true);
+    reel_fill(r, 4, 2 * REEL_PART_BYTES);
+    stage_do(s, stage_init_event(s, r));
+    stage_parts(s, r, 0, 3);
+    size_t relayed = stage_packets(s, TOPIC_LIVE_PARTS, "");
+    s->utc_us += 2 * REEL_DAY_US;
+    stage_do(s, stage_part_event(r, 3));
+    assert_int_equal(stage_packets(s, TOPIC_LIVE_PARTS, ""), relayed);
+    assert_int_equal(stage_count(s, MESSAGE_WATCH_END), 1);
+    assert_int_equal(s->core->lives.count, 0);
+    reel_free(r);
+}
+
+/* ---- who shows no token ---- */
+
+static struct watch_request pull(const char *client_id, uint32_t last)
+{
+    return (struct watch_request){.kind = WATCH_PULL_ORIGINAL,
+                                  .client_id = slice_str(client_id),
+                                  .video_id = stage_id("video1"),
+                                  .chunk_part = last};
+}
+
+static uint64_t json_bytes(const struct stage *s)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < stage_count(s, MESSAGE_PART_JSON); i++)
+        bytes += ((const struct part_json *)stage_nth(s, MESSAGE_PART_JSON, i)->body)->packet.len;
+    return bytes;
+}
+
+/* However often one asks in somebody's name, he is sent no more than the rate. */
+static void test_one_view_is_paced(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = reel_new(&alice, "video1", 1, false);
+    reel_fill(r, 2, CHUNK_BYTES_MAX);
+    reel_finish(r);
+    stage_upload(s, r);
+    stage_forget(s);
+    for (int i = 0; i < 100; i++) {
+        struct watch_request m = pull("victim", 1);
+        stage_do(s, stage_watch_event(&m));
+        stage_pass(s, STAGE_S / 10);
+    }
+    uint64_t most = 10ull * UNTRUSTED_VIEW_BYTES_PER_S_MAX + CHUNK_BYTES_MAX;
+    assert_true(json_bytes(s) > 0);
+    assert_true(json_bytes(s) <= most);
+    reel_free(r);
+}
+
+static void test_all_views_are_paced(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = reel_new(&alice, "video1", 1, false);
+    reel_fill(r, 1, CHUNK_BYTES_MAX);
+    reel_finish(r);
+    stage_upload(s, r);
+    stage_forget(s);
+    char id[16];
+    for (int i = 0; i < 40; i++) {
+        snprintf(id, sizeof(id), "victim%d", i);
+        struct watch_request m = pull(id, 1);
+        stage_do(s, stage_watch_event(&m));
+    }
+    stage_pass(s, STAGE_S / 2);
+    assert_true(json_bytes(s) >= UNTRUSTED_BYTES_PER_S_MAX / 2);
+    assert_true(json_bytes(s) <= 2ull * UNTRUSTED_BYTES_PER_S_MAX);
+    reel_free(r);
+}
+
+/* ---- the catalogue ---- */
+
+static const struct db_request *asked(const struct stage *s)
+{
+    return stage_last(s, MESSAGE_DB_REQUEST)->body;
+}
+
+/* An edge that comes back may hold what nobody told us meanwhile: it is asked itself. */
+static void test_a_peer_that_comes_back_is_asked(void **state)
+{
+    struct stage *s = *state;
+    stage_pass(s, 60 * STAGE_S); /* the first asking came to nothing */
+    stage_forget(s);
+    stage_do(s, stage_status_event("edge2", true));
+    stage_pass(s, STAGE_S);
+    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
+    assert_true(slice_eq_str(asked(s)->from, "edge2"));
+    stage_do(s, stage_rows_event(NULL, 0, 1, 1));
+    stage_forget(s);
+    for (int i = 0; i < 20; i++) {
+        stage_do(s, stage_status_event("edge2", true));
+        stage_pass(s, STAGE_S);
+    }
+    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 0); /* once */
+    stage_do(s, stage_status_event("edge2", false));
+    stage_do(s, stage_status_event("edge2", true));
+    stage_pass(s, STAGE_S);
+    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
+}
+
+static void test_only_who_is_named_answers(void **state)
+{
+    struct stage *s = *state;
+    struct event *ev = event_new(EVENT_DB_REQUEST);
+    ev->u.db_request =
+        (struct db_request){.edge_id = stage_id("edge9"), .from = slice_str("edge2")};
+    stage_do(s, ev);
+    assert_int_equal(stage_count(s, MESSAGE_DB_PAGE), 0);
+    ev = event_new(EVENT_DB_REQUEST);
+    ev->u.db_request =
+        (struct db_request){.edge_id = stage_id("edge9"), .from = slice_str("edge1")};
+    stage_do(s, ev);
+    assert_int_equal(stage_count(s, MESSAGE_DB_PAGE), 1);
+}
+
+/* An answer with a hole is no answer, and one that nobody asked for changes nothing. */
+static void test_a_hole_is_asked_again(void **state)
+{
+    struct stage *s = *state;
+    stage_do(s, event_new(EVENT_BUS_UP));
+    stage_forget(s);
+    stage_do(s, stage_rows_event(NULL, 0, 1, 0));
+    stage_do(s, stage_rows_event(NULL, 0, 3, 3)); /* page 2 was lost */
+    stage_pass(s, 4 * STAGE_S);
+    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
+    for (uint32_t page = 1; page <= 3; page++)
+        stage_do(s, stage_rows_event(NULL, 0, page, page == 3 ? 3 : 0));
+    stage_forget(s);
+    stage_pass(s, 60 * STAGE_S);
+    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 0);
+    struct reel *r = film("video1");
+    struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
+    stage_do(s, stage_rows_event(&row, 1, 1, 1));
+    assert_int_equal(s->core->videos, 0);
+    reel_free(r);
+}
+
+/* ---- the disk refuses ---- */
+
+/* A live whose withdrawal could not be kept is announced as over only once it could. */
+static void test_a_withdrawal_is_tried_again(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = reel_new(&alice, "live1", 1, true);
+    reel_fill(r, 1, 100);
+    size_t end = reel_cut(r, CHUNK_END, 0, REEL_UTC_US, 0);
+    stage_do(s, stage_init_event(s, r));
+    stage_parts(s, r, 0, end);
+    stage_forget(s);
+    memory_store_fail(s->store, ERR_STORAGE_FULL, 0, 2);
+    stage_do(s, stage_part_event(r, end));
+    assert_int_equal(stage_count(s, MESSAGE_DB_UPDATE), 0);
+    assert_int_equal(
+        memory_store_holding(s->store, OBJECT_PRESENCE, &r->video.video_id, &s->edge.id), 1);
+    stage_pass(s, 30 * STAGE_S);
+    assert_int_equal(stage_count(s, MESSAGE_DB_UPDATE), 1);
+    assert_true(((const struct db_update *)stage_last(s, MESSAGE_DB_UPDATE)->body)->removal);
+    assert_int_equal(
+        memory_store_holding(s->store, OBJECT_PRESENCE, &r->video.video_id, &s->edge.id), 0);
+    reel_free(r);
+}
+
+/* ---- stopping ---- */
+
+static void test_nothing_new_while_stopping(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = film("video1");
+    stage_do(s, stage_init_event(s, r));
+    s->commit_at_once = false;
+    stage_step(s, stage_part_event(r, 0));
+    stage_step(s, event_new(EVENT_STOP));
+    stage_step(s, stage_part_event(r, 1));
+    assert_int_equal(memory_store_writes(s->store), 1);
+    assert_int_equal(stage_effects(s, EFFECT_DRAINED), 0);
+    s->commit_at_once = true;
+    stage_settle(s);
+    assert_int_equal(stage_effects(s, EFFECT_DRAINED), 1);
+    reel_free(r);
+}
+
+static void test_stop_twice_says_offline(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = film("video1");
+    stage_do(s, stage_init_event(s, r));
+    s->commit_at_once = false;
+    stage_step(s, stage_part_event(r, 0));
+    stage_step(s, event_new(EVENT_STOP));
+    stage_forget(s);
+    stage_step(s, event_new(EVENT_STOP)); /* the loop waits no longer */
+    assert_false(((const struct edge_status *)stage_last(s, MESSAGE_EDGE_STATUS)->body)->online);
+    assert_int_equal(stage_effects(s, EFFECT_DRAINED), 1);
+    reel_free(r);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_created_stays),
+        T(test_credential_ends_amid_an_upload),
+        T(test_credential_ends_amid_a_live),
+        T(test_one_view_is_paced),
+        T(test_all_views_are_paced),
+        T(test_a_peer_that_comes_back_is_asked),
+        T(test_only_who_is_named_answers),
+        T(test_a_hole_is_asked_again),
+        T(test_a_withdrawal_is_tried_again),
+        T(test_nothing_new_while_stopping),
+        T(test_stop_twice_says_offline),
+    };
+#undef T
+    return cmocka_run_group_tests(tests, group_setup, NULL);
+}
