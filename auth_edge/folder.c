@@ -42,10 +42,9 @@ static enum err fail(const struct opening *o, enum err err, const char *name, co
     return err;
 }
 
-static void warn_if_readable(const char *path)
+void folder_warn_if_open(const char *path)
 {
-    struct stat st;
-    if (stat(path, &st) == 0 && (st.st_mode & 077) != 0)
+    if (file_is_open(path))
         log_line(LOG_WARN, "%s can be read by others: chmod 600 it", path);
 }
 
@@ -62,7 +61,7 @@ static enum err read_secret(const struct opening *o, const char *name,
         return fail(o, err, name, "missing; restore it from a backup");
     if (err != ERR_OK)
         return fail(o, err, name, err == ERR_LIMIT ? "too long for a key" : strerror(errno));
-    warn_if_readable(path);
+    folder_warn_if_open(path);
     err = secret_parse(slice_of(text, len), ret);
     crypto_wipe(text, len);
     free(text);

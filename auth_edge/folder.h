@@ -44,6 +44,9 @@ struct folder {
 enum err folder_open(const struct folder_config *config, struct folder *ret_folder,
                      char ret_error[static FOLDER_ERROR_BYTES]);
 
+/* folder_warn_if_open: say so if others may use a file with a secret, this one or another. */
+void folder_warn_if_open(const char *path);
+
 /* folder_close: close the database, wipe the keys. Zeroed is fine. */
 void folder_close(struct folder *folder);
 

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -23,6 +24,7 @@ enum {
     EXIT_USAGE = 2,
     CREDENTIAL_S_MAX = 10 * 366 * 24 * 3600,
     CLIENT_ID_RANDOM_BYTES = 8,
+    PASSWORD_FILE_BYTES_MAX = 1024,
     SETTING_PATH_BYTES = OPTION_VALUE_BYTES_MAX + 16,
 };
 
@@ -37,6 +39,10 @@ static struct option options[] = {
      .help = "host, host:port, or mqtt:// mqtts:// ws:// wss:// URL",
      .fallback = "127.0.0.1:1883"},
     {.name = "mqtt-user", .help = "user at the broker (default: anonymous)"},
+    {.name = "mqtt-password-file", .help = "file whose first line is the password at the broker"},
+    {.name = "mqtt-password",
+     .help = "the password at the broker, where no file has it",
+     .secret = true},
     {.name = "mqtt-ca-file", .help = "certificates that the broker is checked against, PEM"},
     {.name = "mqtt-cert-file", .help = "our certificate for the broker, PEM"},
     {.name = "mqtt-key-file", .help = "its key, PEM"},
@@ -57,14 +63,12 @@ static struct option options[] = {
      .help = "answer under ids that are no ids (development)",
      .kind = OPTION_FLAG},
     {.name = "password-file", .help = "user add, user passwd: the password is its first line"},
-    {.name = NULL},
-};
-
-/* Never flags: a command line can be read by every user of the machine. */
-static struct option secrets[] = {
-    {.name = "mqtt-password", .help = ""},
-    {.name = "zone-secret", .help = ""},
-    {.name = "auth-password", .help = ""},
+    {.name = "auth-password",
+     .help = "user add, user passwd: the password, where no file has it",
+     .secret = true},
+    {.name = "zone-secret",
+     .help = "64 hexadecimal digits instead of the folder's zone.secret",
+     .secret = true},
     {.name = NULL},
 };
 
@@ -81,11 +85,6 @@ static int print_help(void)
           "Options, also as variables (--zone-id is ZONE_ID) of the environment or of .env:\n",
           stdout);
     config_print_help(options);
-    fputs("\nOnly as variables:\n"
-          "  MQTT_PASSWORD            password at the broker\n"
-          "  ZONE_SECRET              64 hexadecimal digits instead of the folder's zone.secret\n"
-          "  AUTH_PASSWORD            user add, user passwd: the password\n",
-          stdout);
     return EXIT_SUCCESS;
 }
 
@@ -109,7 +108,7 @@ static bool open_folder(bool may_create, struct folder *ret)
     struct folder_config config = {
         .path = config_text(options, "auth-data"),
         .zone_id = config_text(options, "zone-id"),
-        .zone_secret = config_text(secrets, "zone-secret"),
+        .zone_secret = config_text(options, "zone-secret"),
         .may_create = may_create,
         .now_us = clock_utc_us(),
     };
@@ -130,7 +129,7 @@ static void say_created(const struct folder *folder)
     char key[2 * KEY_BYTES];
     zone_key_text(folder, key);
     printf("zone %s was made in %s\n", folder->zone.zone_id.s, folder->path);
-    if (config_text(secrets, "zone-secret"))
+    if (config_text(options, "zone-secret"))
         printf("give every edge the same ZONE_SECRET\n");
     else
         printf("copy %s/zone.secret to every edge, and nowhere else\n", folder->path);
@@ -163,7 +162,7 @@ static int command_show(void)
     printf("key-epoch    %u\n", folder.zone.key_epoch);
     printf("zone-key     %s\n", key);
     printf("data         %s\n", folder.path);
-    if (config_text(secrets, "zone-secret"))
+    if (config_text(options, "zone-secret"))
         printf("zone-secret  from ZONE_SECRET\n");
     else
         printf("zone-secret  %s/zone.secret\n", folder.path);
@@ -178,7 +177,7 @@ static int command_user(const char *const *args, int n)
 {
     struct folder folder;
     struct password_source source = {.file = config_text(options, "password-file"),
-                                     .text = config_text(secrets, "auth-password")};
+                                     .text = config_text(options, "auth-password")};
     bool list = n == 1 && strcmp(args[0], "list") == 0;
     bool add = n == 2 && strcmp(args[0], "add") == 0;
     bool passwd = n == 2 && strcmp(args[0], "passwd") == 0;
@@ -208,15 +207,46 @@ static void client_id_make(const struct id *zone_id, struct id *ret)
     CHECK(n > 0 && n <= ID_BYTES_MAX);
 }
 
+/* The first line of --mqtt-password-file, or MQTT_PASSWORD, or NULL. ret: heap. */
+static bool broker_password(char **ret)
+{
+    const char *path = config_text(options, "mqtt-password-file");
+    const char *given = config_text(options, "mqtt-password");
+    char *text = NULL;
+    size_t len;
+    if (path && file_read(path, PASSWORD_FILE_BYTES_MAX, &text, &len) != ERR_OK) {
+        fprintf(stderr, "auth_edge: cannot read --mqtt-password-file %s\n", path);
+        return false;
+    }
+    if (path)
+        folder_warn_if_open(path);
+    if (!path && given)
+        text = strdup(given);
+    if (text)
+        text[strcspn(text, "\r\n")] = '\0';
+    *ret = text;
+    return true;
+}
+
+static void wiped_free_ptr(char **text)
+{
+    if (*text)
+        crypto_wipe(*text, strlen(*text));
+    free(*text);
+}
+
 static int run_service(const struct folder *folder, struct zone *zone, struct provider *local)
 {
     struct id client_id;
+    CLEANUP(wiped_free_ptr) char *password = NULL;
+    if (!broker_password(&password))
+        return EXIT_FAILURE;
     client_id_make(&folder->zone.zone_id, &client_id);
     struct bus_config broker = {
         .broker = config_text(options, "mqtt-broker"),
         .client_id = client_id.s,
         .user = config_text(options, "mqtt-user"),
-        .password = config_text(secrets, "mqtt-password"),
+        .password = password,
         .ca_file = config_text(options, "mqtt-ca-file"),
         .cert_file = config_text(options, "mqtt-cert-file"),
         .key_file = config_text(options, "mqtt-key-file"),
@@ -321,7 +351,6 @@ int main(int argc, char **argv)
 {
     char error[CONFIG_ERROR_BYTES];
     int n;
-    int none;
     log_setup("auth_edge", LOG_INFO);
     umask(077);
     if (wants_help(argc, argv))
@@ -329,14 +358,12 @@ int main(int argc, char **argv)
     CLEANUP(mem_free_ptr) const char **args = mem_array((size_t)argc + 1, sizeof(*args));
     lengthen_data_flag(argc, argv);
     int status = EXIT_USAGE;
-    if (config_load(options, argc - 1, argv + 1, args, &n, error) != ERR_OK ||
-        config_load(secrets, 0, NULL, args + n, &none, error) != ERR_OK)
+    if (config_load(options, argc - 1, argv + 1, args, &n, error) != ERR_OK)
         misuse(error);
     else if (crypto_init() != ERR_OK)
         status = complain("the system gives no random numbers");
     else
         status = command(args, n);
     config_release(options);
-    config_release(secrets);
     return status;
 }

@@ -71,10 +71,13 @@ static const char schema[] =
 
 static enum err fail(struct store *store, const char *what)
 {
-    int code = sqlite3_errcode(store->db);
+    int code = sqlite3_errcode(store->db) & 0xff;
+    int cause = sqlite3_system_errno(store->db);
     snprintf(store->error, sizeof(store->error), "auth_edge.db: cannot %s: %s", what,
              sqlite3_errmsg(store->db));
-    return code == SQLITE_FULL ? ERR_STORAGE_FULL : ERR_IO;
+    bool full =
+        code == SQLITE_FULL || (code == SQLITE_IOERR && (cause == ENOSPC || cause == EDQUOT));
+    return full ? ERR_STORAGE_FULL : ERR_IO;
 }
 
 static enum err run(struct store *store, const char *sql, const char *what)

@@ -1,5 +1,6 @@
 #include "auth_edge/users.h"
 
+#include "auth_edge/folder.h"
 #include "base/check.h"
 #include "base/file.h"
 
@@ -46,6 +47,7 @@ static bool password_from_file(const char *path, struct password *ret)
     enum err err = file_read(path, OBJECT_BYTES_MAX, &text, &len);
     if (err != ERR_OK)
         return complain(path, err == ERR_LIMIT ? "too long for a password" : strerror(errno));
+    folder_warn_if_open(path);
     bool ok = password_set(ret, text, path);
     crypto_wipe(text, len);
     free(text);

@@ -298,11 +298,6 @@ static struct zone_outcome receive_params(struct asked *asked, struct slice payl
 
 /* --- auth/zone ------------------------------------------------------------------ */
 
-static bool edge_id_reserved(const struct id *id)
-{
-    return strcmp(id->s, "update") == 0 || strcmp(id->s, "sync") == 0;
-}
-
 /* An enrolment whose proof holds and that is fresh. */
 static struct zone_outcome enrol(struct asked *asked, const struct enrolment *e)
 {

@@ -22,16 +22,14 @@
 #define EDGE_VERSION "0.1.0"
 
 enum {
-    MEDIA_INBOX_BYTES_MAX = 24 * 1024 * 1024, /* alive: in the inbox, store queue, GOP cache */
+    MEDIA_INBOX_BYTES_MAX = 28 * 1024 * 1024, /* alive: in the inbox, store queue, GOP cache */
     MEDIA_INBOX_MESSAGES_MAX = 8192,
     MEDIA_OUTBOX_MESSAGES_MAX = 8192,
     CONTROL_INBOX_BYTES_MAX = 4 * 1024 * 1024,
     CONTROL_INBOX_MESSAGES_MAX = 4096,
-    CONTROL_OUTBOX_BYTES_MAX = 4 * 1024 * 1024,
     CONTROL_OUTBOX_MESSAGES_MAX = 4096,
     READ_BUDGET_BYTES = READS_BYTES_MAX + MEDIA_OUTBOX_BYTES_MAX + 1024 * 1024,
-    JSON_BUDGET_BYTES = 8 * 1024 * 1024, /* packets taken out of JSON parts */
-    DB_PAGE_BYTES = 16384,
+    JSON_BUDGET_BYTES = 4 * 1024 * 1024, /* packets taken out of JSON parts */
     STALE_MAX = LIVES_MAX,
 };
 
@@ -66,13 +64,11 @@ static int signals_open(void)
 static enum err open_store(struct app *app)
 {
     char error[STORE_ERROR_BYTES];
-    uint64_t bytes_max = config_uint(app->settings.options, "storage-bytes-max");
     struct store_config config = {
         .path = app->settings.db_path,
         .edge_id = app->settings.edge_id,
         .budget = &app->read_budget,
-        .pages_max =
-            (uint32_t)(bytes_max / DB_PAGE_BYTES < UINT32_MAX ? bytes_max / DB_PAGE_BYTES : 0),
+        .bytes_max = config_uint(app->settings.options, "storage-bytes-max"),
     };
     enum err err = store_open(&config, &app->loop.store, error);
     if (err != ERR_OK)
@@ -113,6 +109,7 @@ static enum err open_core(struct app *app)
     if (err == ERR_OK)
         app->loop.core = core_new(&config);
     crypto_wipe(&config, sizeof(config));
+    settings_forget(s);
     free(app->stale);
     app->stale = NULL;
     return err;
@@ -193,8 +190,10 @@ static enum err subscribe(struct app *app)
         struct slice b = s->self_b ? self : (struct slice){0};
         struct slice filter = topic_print(s->kind, app->loop.prefix, a, b, buf);
         enum err err = bus_subscribe(app->loop.bus, (int)s->lane, filter, 1, NULL);
-        if (err != ERR_OK)
+        if (err != ERR_OK) {
+            log_line(LOG_ERROR, "cannot subscribe to %.*s: %s", SLICE_FMT(filter), err_name(err));
             return err;
+        }
     }
     return ERR_OK;
 }
@@ -213,7 +212,10 @@ static enum err open_verify(struct app *app)
         [LANE_CONTROL] = bus_inbox(app->loop.bus, LANE_CONTROL),
         [LANE_MEDIA] = bus_inbox(app->loop.bus, LANE_MEDIA),
     };
-    return verify_open(&decoder, inboxes, cores(), &app->loop.verify);
+    enum err err = verify_open(&decoder, inboxes, cores(), &app->loop.verify);
+    if (err != ERR_OK)
+        log_line(LOG_ERROR, "cannot start the threads that verify: no more threads or files");
+    return err;
 }
 
 static enum err open_all(struct app *app)

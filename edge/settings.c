@@ -4,13 +4,15 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "wire/topic.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SMALL_FILE_BYTES_MAX = 1024, OPTIONS_N = 16 };
+enum { SMALL_FILE_BYTES_MAX = 1024 };
 
 static const struct option table[] = {
     {.name = "data",
@@ -23,17 +25,19 @@ static const struct option table[] = {
      .help = "host, host:port, mqtt://… or mqtts://…",
      .fallback = "mqtt://127.0.0.1:1883"},
     {.name = "mqtt-user", .help = "user name at the broker"},
-    {.name = "mqtt-password-file", .help = "file with the password at the broker"},
+    {.name = "mqtt-password-file", .help = "file whose first line is the password at the broker"},
+    {.name = "mqtt-password",
+     .help = "the password at the broker, where no file has it",
+     .secret = true},
     {.name = "mqtt-ca-file", .help = "PEM of the CA that signs the broker's certificate"},
     {.name = "mqtt-cert-file", .help = "PEM of our certificate, if the broker asks for one"},
     {.name = "mqtt-key-file", .help = "PEM of its key"},
     {.name = "topic-prefix", .help = "levels that stand before every topic", .fallback = ""},
     {.name = "zone-secret-file",
      .help = "file with the zone's secret, 64 hexadecimal digits (auth_edge makes it)"},
-    {.name = "zone-secret",
-     .help = "the secret itself; better in the environment than on the command line"},
+    {.name = "zone-secret", .help = "the zone's secret, where no file has it", .secret = true},
     {.name = "storage-bytes-max",
-     .help = "largest size of the database in bytes; 0: the disk's",
+     .help = "largest size of the database in bytes, from 1048576; 0: the disk's",
      .fallback = "0",
      .kind = OPTION_UINT,
      .max = UINT64_MAX},
@@ -59,6 +63,20 @@ static struct slice trimmed(const char *text, size_t len)
     return slice_of(text, len);
 }
 
+static void warn_if_open(const char *path)
+{
+    if (file_is_open(path))
+        log_line(LOG_WARN, "%s can be read by others: chmod 600 it", path);
+}
+
+/* The bytes of a file that was a secret. */
+static void wiped_free_ptr(char **text)
+{
+    if (*text)
+        crypto_wipe(*text, strlen(*text));
+    free(*text);
+}
+
 static void in_folder(const struct settings *s, const char *name, char ret[static PATH_BYTES_MAX])
 {
     snprintf(ret, PATH_BYTES_MAX, "%s/%s", config_text(s->options, "data"), name);
@@ -80,8 +98,7 @@ static enum err load_id(struct settings *s, char *ret_error)
     crypto_random(random, sizeof(random));
     hex_encode(slice_of(random, sizeof(random)), made + strlen(made));
     struct slice text = kept ? trimmed(kept, len) : slice_str(given ? given : made);
-    if (id_parse(text, &s->edge_id) != ERR_OK || strcmp(s->edge_id.s, "update") == 0 ||
-        strcmp(s->edge_id.s, "sync") == 0) {
+    if (id_parse(text, &s->edge_id) != ERR_OK || edge_id_reserved(&s->edge_id)) {
         snprintf(ret_error, SETTINGS_ERROR_BYTES,
                  "edge id '%.80s' is not [A-Za-z0-9_-]{1,64}, or is reserved; choose another",
                  given ? given : "");
@@ -102,13 +119,14 @@ static enum err load_key(struct settings *s, char *ret_error)
 {
     char path[PATH_BYTES_MAX];
     char hex[2 * KEY_BYTES + 1];
-    CLEANUP(mem_free_ptr) char *kept = NULL;
+    CLEANUP(wiped_free_ptr) char *kept = NULL;
     uint8_t seed[KEY_BYTES];
     size_t len;
     in_folder(s, "edge.key", path);
     enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &kept, &len);
     if (err == ERR_OK) {
-        err = hex_decode(trimmed(kept, len), seed, KEY_BYTES);
+        warn_if_open(path);
+        err = secret_parse(slice_of(kept, len), seed);
         if (err != ERR_OK)
             return say(ret_error, err, "not a key of 64 hexadecimal digits:", path);
     } else if (err == ERR_UNKNOWN) {
@@ -125,47 +143,58 @@ static enum err load_key(struct settings *s, char *ret_error)
     return ERR_OK;
 }
 
+static enum err load_secret_file(struct settings *s, const char *path, char *ret_error)
+{
+    CLEANUP(wiped_free_ptr) char *text = NULL;
+    size_t len;
+    enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &text, &len);
+    if (err == ERR_UNKNOWN) {
+        snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                 "there is no zone secret at %.300s; start auth_edge first", path);
+        return ERR_IO;
+    }
+    if (err != ERR_OK)
+        return say(ret_error, err, "cannot read", path);
+    warn_if_open(path);
+    if (secret_parse(slice_of(text, len), s->zone_secret) == ERR_OK)
+        return ERR_OK;
+    snprintf(ret_error, SETTINGS_ERROR_BYTES,
+             "%.300s is no zone secret of 64 hexadecimal digits; copy auth_edge's anew", path);
+    return ERR_FORMAT;
+}
+
 static enum err load_secret(struct settings *s, char *ret_error)
 {
     const char *path = config_text(s->options, "zone-secret-file");
     const char *given = config_text(s->options, "zone-secret");
-    CLEANUP(mem_free_ptr) char *text = NULL;
-    size_t len;
-    if (!path && !given) {
-        snprintf(ret_error, SETTINGS_ERROR_BYTES,
-                 "no zone secret; give --zone-secret-file with the file that auth_edge made");
-        return ERR_FORMAT;
-    }
-    struct slice hex = slice_str(given);
-    if (path) {
-        enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &text, &len);
-        if (err == ERR_UNKNOWN) {
-            snprintf(ret_error, SETTINGS_ERROR_BYTES,
-                     "there is no zone secret at %.300s; start auth_edge first", path);
-            return ERR_IO;
-        }
-        if (err != ERR_OK)
-            return say(ret_error, err, "cannot read", path);
-        hex = trimmed(text, len);
-    }
-    if (hex_decode(hex, s->zone_secret, KEY_BYTES) == ERR_OK)
+    if (path)
+        return load_secret_file(s, path, ret_error);
+    if (given && secret_parse(slice_str(given), s->zone_secret) == ERR_OK)
         return ERR_OK;
-    snprintf(ret_error, SETTINGS_ERROR_BYTES, "the zone secret is not 64 hexadecimal digits");
+    snprintf(ret_error, SETTINGS_ERROR_BYTES, "%s",
+             given ? "ZONE_SECRET is not 64 hexadecimal digits"
+                   : "no zone secret; give --zone-secret-file with the file that auth_edge made");
     return ERR_FORMAT;
 }
 
 static enum err load_password(struct settings *s, char *ret_error)
 {
     const char *path = config_text(s->options, "mqtt-password-file");
-    char *text;
+    const char *given = config_text(s->options, "mqtt-password");
+    CLEANUP(wiped_free_ptr) char *text = NULL;
     size_t len;
-    if (!path)
+    if (!path && !given)
         return ERR_OK;
-    enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &text, &len);
-    if (err != ERR_OK)
-        return say(ret_error, err, "cannot read", path);
-    text[trimmed(text, len).len] = '\0';
-    s->password = text;
+    if (path) {
+        enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &text, &len);
+        if (err != ERR_OK)
+            return say(ret_error, err, "cannot read", path);
+        warn_if_open(path);
+    }
+    const char *from = path ? text : given;
+    size_t n = strcspn(from, "\r\n");
+    s->password = mem_alloc(n + 1);
+    memcpy(s->password, from, n);
     return ERR_OK;
 }
 
@@ -190,18 +219,37 @@ static enum err load_options(int argc, char **argv, struct settings *s, char *re
     return err;
 }
 
+/* What can be told of the options without a look at any file. */
+static enum err check_options(const struct settings *s, char *ret_error)
+{
+    const char *prefix = config_text(s->options, "topic-prefix");
+    uint64_t bytes_max = config_uint(s->options, "storage-bytes-max");
+    if (strlen(config_text(s->options, "data")) > PATH_BYTES_MAX - 32)
+        snprintf(ret_error, SETTINGS_ERROR_BYTES, "--data is too long");
+    else if (!topic_prefix_ok(slice_str(prefix)))
+        snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                 "--topic-prefix '%.80s' is none; it takes at most %d levels of A-Z a-z 0-9 _ - "
+                 "joined by /, at most %d bytes",
+                 prefix, TOPIC_PREFIX_LEVELS_MAX, TOPIC_PREFIX_BYTES_MAX);
+    else if (bytes_max && bytes_max < STORAGE_BYTES_MIN)
+        snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                 "--storage-bytes-max is %llu; give at least %d, or 0 for as much as the disk has",
+                 (unsigned long long)bytes_max, STORAGE_BYTES_MIN);
+    else
+        return ERR_OK;
+    return ERR_FORMAT;
+}
+
 enum err settings_load(int argc, char **argv, struct settings *ret,
                        char ret_error[static SETTINGS_ERROR_BYTES])
 {
     *ret = (struct settings){0};
     enum err err = load_options(argc, argv, ret, ret_error);
+    if (err == ERR_OK)
+        err = check_options(ret, ret_error);
     if (err != ERR_OK)
         return err;
     const char *folder = config_text(ret->options, "data");
-    if (strlen(folder) > PATH_BYTES_MAX - 32) {
-        snprintf(ret_error, SETTINGS_ERROR_BYTES, "--data is too long");
-        return ERR_FORMAT;
-    }
     err = load_secret(ret, ret_error);
     if (err == ERR_OK && file_make_dir(folder) != ERR_OK)
         err = say(ret_error, ERR_IO, "cannot make the data folder", folder);
@@ -211,8 +259,15 @@ enum err settings_load(int argc, char **argv, struct settings *ret,
         err = load_key(ret, ret_error);
     if (err == ERR_OK)
         err = load_password(ret, ret_error);
+    config_forget(ret->options);
     in_folder(ret, "edge_cluster.db", ret->db_path);
     return err;
+}
+
+void settings_forget(struct settings *s)
+{
+    crypto_wipe(&s->key, sizeof(s->key));
+    crypto_wipe(s->zone_secret, sizeof(s->zone_secret));
 }
 
 void settings_release(struct settings *s)
@@ -220,8 +275,6 @@ void settings_release(struct settings *s)
     if (s->options)
         config_release(s->options);
     free(s->options);
-    if (s->password)
-        crypto_wipe(s->password, strlen(s->password));
-    free(s->password);
+    wiped_free_ptr(&s->password);
     crypto_wipe(s, sizeof(*s));
 }

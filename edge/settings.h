@@ -1,11 +1,18 @@
 #ifndef EDGE_SETTINGS_H
 #define EDGE_SETTINGS_H
-/* The edge's options and the small files of its data folder: id, key, zone secret. */
+/*
+ * The edge's options and the small files of its data folder: id, key, zone secret.
+ * A file with a secret that others can use is warned about, by its name.
+ */
 #include "base/config.h"
 #include "base/id.h"
 #include "trust/crypto.h"
 
-enum { SETTINGS_ERROR_BYTES = 512, PATH_BYTES_MAX = 1024 };
+enum {
+    SETTINGS_ERROR_BYTES = 512,
+    PATH_BYTES_MAX = 1024,
+    STORAGE_BYTES_MIN = 1024 * 1024, /* room for the empty tables, and some */
+};
 
 struct settings {
     struct option *options; /* the table, filled; owned */
@@ -24,6 +31,9 @@ struct settings {
  */
 enum err settings_load(int argc, char **argv, struct settings *ret,
                        char ret_error[static SETTINGS_ERROR_BYTES]);
+
+/* settings_forget: wipe key and zone secret, once somebody else has them. */
+void settings_forget(struct settings *s);
 
 /* settings_release: wipe and free. */
 void settings_release(struct settings *s);

@@ -15,7 +15,7 @@
 
 /* What stands under a video id. */
 struct taken {
-    bool any, complete, unlisted;
+    bool any, complete;
     struct id streamer_id;
 };
 
@@ -28,7 +28,6 @@ static struct taken taken_by(struct conn *c, const struct id *video_id)
         taken.any = true;
         col_id(q, 0, &taken.streamer_id);
         taken.complete = slice_eq_str(col_slice(q, 1), "complete");
-        taken.unlisted = slice_eq_str(col_slice(q, 1), "unlisted");
     }
     query_end(q);
     return taken;
@@ -73,7 +72,7 @@ static enum err begin_upload(struct conn *c, const struct storage_row *row,
     }
     if (copy.state != COPY_WHOLE) {
         upload_put(c, &copy, row);
-        row_list(c, video_id, NULL);
+        row_list(c, video_id);
     }
     done->u.position = copy_position(c, &copy, &done->arena);
     return ERR_OK;
@@ -95,7 +94,7 @@ static enum err begin_live(struct conn *c, const struct storage_row *row, const 
     row_merge_video(c, row);
     if (row->has_holding)
         row_merge_holding(c, row);
-    row_list(c, video_id, NULL);
+    row_list(c, video_id);
     done->u.position = (struct storage_position){.next = 1};
     return ERR_OK;
 }

@@ -134,11 +134,12 @@ static const char *const sql[Q_N] = {
     [Q_PARTS] = "SELECT chunk_nb, part_nb, packet FROM part"
                 " WHERE copy = ?1 AND (chunk_nb, part_nb) >= (?2, ?3) ORDER BY chunk_nb, part_nb",
     [Q_LIST_START] = "SELECT created_at FROM video WHERE id = ?1",
-    [Q_LIST] = "SELECT " ROW_COLUMNS " FROM video v WHERE v.state IN " LISTED
-               " AND v.created_at <= ?1 AND NOT (v.created_at = ?1 AND v.id <= ?2)"
-               " AND (?3 IS NULL OR v.category = ?3) AND (?4 IS NULL OR v.live = ?4)"
-               " AND (?5 IS NULL OR instr(lower(v.title), lower(?5)) > 0)"
-               " ORDER BY v.created_at DESC, v.id",
+    [Q_LIST] = "SELECT id FROM video WHERE state IN " LISTED
+               " AND created_at <= ?1 AND NOT (created_at = ?1 AND id <= ?2)"
+               " ORDER BY created_at DESC, id",
+    [Q_LIST_ROW] = "SELECT " ROW_COLUMNS " FROM video v WHERE v.id = ?1"
+                   " AND (?2 IS NULL OR v.category = ?2) AND (?3 IS NULL OR v.live = ?3)"
+                   " AND (?4 IS NULL OR instr(lower(v.title), lower(?4)) > 0)",
     [Q_DB_PAGE] = "SELECT " ROW_COLUMNS ", c.statement, c.credential, c.manifest FROM video v"
                   " JOIN claim c ON c.video_id = v.id AND c.streamer_id = v.streamer_id"
                   " WHERE v.id > ?1 AND v.state IN " LISTED " ORDER BY v.id",

@@ -9,6 +9,7 @@
 
 enum {
     DB_PAGE_BYTES = 16384,
+    DB_PAGES_MAX = INT32_MAX,
     WRITER_CACHE_KIB = 2048,
     READER_CACHE_KIB = 2048,
     WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the log file after a checkpoint */
@@ -67,6 +68,7 @@ enum query_number {
     Q_PARTS,
     Q_LIST_START,
     Q_LIST,
+    Q_LIST_ROW,
     Q_DB_PAGE,
     Q_ROW_HOLDINGS,
     Q_STREAMER_GET,

@@ -97,6 +97,6 @@ enum err finish_copy(struct conn *c, const struct storage_op *op)
     row_merge_video(c, row); /* I2 */
     if (row->has_holding)
         row_merge_holding(c, row);
-    row_list(c, &row->video.video_id, NULL);
+    row_list(c, &row->video.video_id);
     return ERR_OK;
 }

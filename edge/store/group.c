@@ -6,7 +6,8 @@
  *
  * I1  a completion says ERR_OK only after the COMMIT (synchronous=FULL) that holds its operation.
  * I2  an operation that fails leaves nothing behind, and does not touch the others, unless the
- *     database itself fails: then the whole group fails with it, and nothing of it is kept.
+ *     database itself fails: then the whole group fails with it, and nothing of it is kept. That
+ *     it is locked by another process is no failure: the group may be committed again.
  * I3  part_put.more is set exactly if a later part of the same stream succeeds in the same group.
  */
 #include "edge/store/group.h"
@@ -45,7 +46,8 @@ struct storage_done *done_new(const struct storage_op *op)
 /* I2: what remains of the operation is taken back; false: so was the whole transaction. */
 static bool take_back(struct conn *c, uint64_t videos)
 {
-    if (c->db.err == ERR_IO || c->db.err == ERR_FORMAT || !db_in_transaction(&c->db))
+    bool sound = c->db.err == ERR_OK || c->db.err == ERR_STORAGE_FULL;
+    if (!sound || !db_in_transaction(&c->db))
         return false;
     db_clear(&c->db);
     conn_run(c, Q_ROLLBACK_TO);
@@ -126,17 +128,40 @@ static void name_part(struct storage_done *done, const struct storage_op *op)
     done->u.part_put.packet_bytes = (uint32_t)op->u.part_put.packet->payload.len;
 }
 
-enum err group_commit(struct group *g, struct conn *c, char ret_error[static DB_ERROR_BYTES])
+static void dones_new(struct group *g)
 {
     for (size_t i = 0; i < g->n; i++) {
         g->dones[i] = done_new(g->ops[i]);
         name_part(g->dones[i], g->ops[i]);
     }
-    enum err err = transact(g, c, ret_error);
-    mark_more(g);
-    for (size_t i = 0; i < g->n; i++) {
-        g->dones[i]->videos = c->videos;
+}
+
+static void ops_free(struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++)
         storage_op_free(g->ops[i]);
+}
+
+enum err group_commit(struct group *g, struct conn *c, char ret_error[static DB_ERROR_BYTES])
+{
+    dones_new(g);
+    enum err err = transact(g, c, ret_error);
+    if (err == ERR_BUSY) {
+        for (size_t i = 0; i < g->n; i++)
+            storage_done_free(g->dones[i]);
+        return err;
     }
+    mark_more(g);
+    for (size_t i = 0; i < g->n; i++)
+        g->dones[i]->videos = c->videos;
+    ops_free(g);
     return err;
+}
+
+void group_fail(struct group *g, enum err err)
+{
+    dones_new(g);
+    for (size_t i = 0; i < g->n; i++)
+        g->dones[i]->err = err;
+    ops_free(g);
 }

@@ -23,9 +23,13 @@ void group_add(struct group *g, struct storage_op *op);
  * group_commit: apply and commit all; then every operation has a completion
  * with its error, and is freed. c->db has no error afterwards.
  * ret_error  written only if the database failed: the sentence.
- * Returns ERR_OK; what the database failed at: ERR_STORAGE_FULL, ERR_IO.
+ * Returns ERR_OK; what the database failed at: ERR_STORAGE_FULL, ERR_IO. ERR_BUSY: another
+ * process has it locked, and the group is as it was: commit it again, or let it fail.
  */
 enum err group_commit(struct group *g, struct conn *c, char ret_error[static DB_ERROR_BYTES]);
+
+/* group_fail: without a try, every operation has a completion with err, and is freed. */
+void group_fail(struct group *g, enum err err);
 
 /* done_new: the completion of op, empty. */
 struct storage_done *done_new(const struct storage_op *op);

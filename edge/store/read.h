@@ -15,6 +15,8 @@ enum err read_parts(struct conn *c, const struct storage_op *op, struct storage_
 enum err read_list(struct conn *c, const struct storage_op *op, struct storage_done *done);
 enum err read_db_page(struct conn *c, const struct storage_op *op, struct storage_done *done);
 
+enum { LIST_SCAN_ROWS_MAX = 1024 }; /* a few milliseconds' worth */
+
 /* read_row: the columns ROW_COLUMNS of conn.c, copied to the arena. */
 enum { READ_ROW_COLUMNS = 9 };
 void read_row(struct query *q, struct arena *arena, struct catalogue_row *ret);

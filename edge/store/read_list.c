@@ -5,6 +5,8 @@
  * I1  a page holds at least one row, if there is one; more only while they are together within
  *     CATALOGUE_PAGE_BYTES_MAX at the most that JSON can make of them, their streamers included:
  *     the encoder never has to leave out a row that storage counts as told.
+ * I2  a list looks at LIST_SCAN_ROWS_MAX videos at most, however few of them are wanted: the reads
+ *     of those who watch wait behind it.
  */
 #include "edge/store/read.h"
 
@@ -63,14 +65,19 @@ static size_t row_bytes(const struct catalogue_row *r)
     return n;
 }
 
+/* Take back the row that was added last. */
+static bool rows_drop(struct rows *r)
+{
+    r->n--;
+    return false;
+}
+
 /* Keep the row that was added last, with what else it brings, unless the page is full (I1). */
 static bool rows_keep(struct rows *r, size_t beside_bytes)
 {
     size_t bytes = row_bytes(&r->at[r->n - 1]) + beside_bytes;
-    if (r->n > 1 && r->bytes + bytes > CATALOGUE_PAGE_BYTES_MAX) {
-        r->n--;
-        return false;
-    }
+    if (r->n > 1 && r->bytes + bytes > CATALOGUE_PAGE_BYTES_MAX)
+        return rows_drop(r);
     r->bytes += bytes;
     return true;
 }
@@ -92,22 +99,31 @@ static bool list_start(struct conn *c, const struct list_request *m, struct aren
     return found;
 }
 
-static struct query *list_query(struct conn *c, const struct list_request *m,
-                                struct slice created_at)
+/* Add a video's row to the page, if it is wanted; false: it is, and the page is full. */
+static bool list_row(struct conn *c, const struct list_request *m, const struct id *id,
+                     struct rows *rows)
 {
-    struct query *q = query_of(c, Q_LIST);
-    bind_text(q, 1, created_at);
-    bind_text(q, 2, m->after);
+    bool kept = true;
+    struct query *q = query_of(c, Q_LIST_ROW);
+    bind_id(q, 1, id);
+    bind_null(q, 2);
     bind_null(q, 3);
     bind_null(q, 4);
-    bind_null(q, 5);
     if (m->category.len)
-        bind_text(q, 3, m->category);
+        bind_text(q, 2, m->category);
     if (m->has_live)
-        bind_int(q, 4, m->live);
+        bind_int(q, 3, m->live);
     if (m->query.len)
-        bind_text(q, 5, m->query);
-    return q;
+        bind_text(q, 4, m->query);
+    if (query_row(q)) {
+        read_row(q, rows->arena, rows_add(rows));
+        if (m->limit && rows->n > m->limit)
+            kept = rows_drop(rows);
+        else
+            kept = rows_keep(rows, 0);
+    }
+    query_end(q);
+    return kept;
 }
 
 enum err read_list(struct conn *c, const struct storage_op *op, struct storage_done *done)
@@ -118,13 +134,15 @@ enum err read_list(struct conn *c, const struct storage_op *op, struct storage_d
     bool more = false;
     if (!list_start(c, m, &done->arena, &created_at))
         return ERR_OK;
-    struct query *q = list_query(c, m, created_at);
-    while (!more && query_row(q)) {
-        more = m->limit && rows.n == m->limit;
-        if (more)
-            break;
-        read_row(q, &done->arena, rows_add(&rows));
-        more = !rows_keep(&rows, 0);
+    struct query *q = query_of(c, Q_LIST);
+    bind_text(q, 1, created_at);
+    bind_text(q, 2, m->after);
+    for (int looked = 0; !more && query_row(q); looked++) { /* I2 */
+        struct id id;
+        col_id(q, 0, &id);
+        more = looked == LIST_SCAN_ROWS_MAX || !list_row(c, m, &id, &rows);
+        if (!more)
+            done->u.list.next = id;
     }
     query_end(q);
     done->u.list.n = rows.n;
@@ -139,6 +157,7 @@ static void read_holdings(struct conn *c, struct catalogue_row *row, struct aren
     struct query *q = query_of(c, Q_ROW_HOLDINGS);
     bind_id(q, 1, &row->video_id);
     bind_id(q, 2, &row->streamer_id);
+    row->holdings = arena_alloc(arena, ROW_HOLDINGS_MAX * sizeof(*row->holdings));
     while (row->holdings_n < ROW_HOLDINGS_MAX && query_row(q)) {
         struct holding_row h = {
             .type = slice_eq_str(col_slice(q, 0), "presence") ? OBJECT_PRESENCE : OBJECT_CUSTODY,

@@ -308,7 +308,7 @@ static bool is_listed(struct conn *c, const struct id *video_id)
     return listed;
 }
 
-void row_list(struct conn *c, const struct id *video_id, bool *ret_removed)
+void row_list(struct conn *c, const struct id *video_id)
 {
     bool before = is_listed(c, video_id);
     struct merge_claim first;
@@ -317,9 +317,6 @@ void row_list(struct conn *c, const struct id *video_id, bool *ret_removed)
         list_claim(c, video_id, &first);
     else
         list_rest(c, video_id);
-    if (c->db.err)
-        return;
-    c->videos = c->videos + now - before; /* I3 */
-    if (ret_removed)
-        *ret_removed = before && !now;
+    if (!c->db.err)
+        c->videos = c->videos + now - before; /* I3 */
 }

@@ -22,8 +22,7 @@ enum row_merged row_merge_video(struct conn *c, const struct storage_row *row);
 /* row_merge_holding: take the holding of the row if it is newer. */
 enum row_merged row_merge_holding(struct conn *c, const struct storage_row *row);
 
-/* row_list: derive the row of video from claims, holdings and copies, and count it in c->videos.
- * ret_removed  NULL, or: it was listed and is no more. */
-void row_list(struct conn *c, const struct id *video_id, bool *ret_removed);
+/* row_list: derive the row of video from claims, holdings and copies, and count it in c->videos. */
+void row_list(struct conn *c, const struct id *video_id);
 
 #endif

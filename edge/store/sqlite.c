@@ -4,7 +4,8 @@
  * I1  db->err is set by the first failure and changed by nothing but db_clear.
  * I2  while db->err is set no statement is stepped.
  * I3  SQLITE_FULL, and an I/O error whose cause is a full disk or quota, are ERR_STORAGE_FULL:
- *     the database is sound and may work again; every other failure is ERR_IO.
+ *     the database is sound and may work again. So it is while another process has it locked:
+ *     ERR_BUSY. Every other failure is ERR_IO.
  */
 #include "edge/store/sqlite.h"
 
@@ -16,14 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BUSY_TIMEOUT_MS = 10000 };
-
 static enum err err_of(struct db *db, int code)
 {
     int cause = sqlite3_system_errno(db->handle);
     switch (code & 0xff) {
     case SQLITE_FULL: return ERR_STORAGE_FULL;
     case SQLITE_NOTADB: return ERR_FORMAT;
+    case SQLITE_BUSY: return ERR_BUSY;
     case SQLITE_IOERR: return cause == ENOSPC || cause == EDQUOT ? ERR_STORAGE_FULL : ERR_IO;
     default: return ERR_IO;
     }
@@ -174,16 +174,6 @@ void query_run(struct query *q)
 {
     CHECK(!query_row(q));
     query_end(q);
-}
-
-bool query_changed(struct query *q)
-{
-    return !q->db->err && sqlite3_changes(q->db->handle) > 0;
-}
-
-bool col_is_null(struct query *q, int at)
-{
-    return sqlite3_column_type(q->stmt, at) == SQLITE_NULL;
 }
 
 uint64_t col_int(struct query *q, int at)

@@ -19,7 +19,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-enum { DB_ERROR_BYTES = 256 };
+enum { DB_ERROR_BYTES = 256, BUSY_TIMEOUT_MS = 1000 };
 
 struct query {
     struct db *db;
@@ -31,7 +31,9 @@ struct db {
     const char *path;      /* borrowed */
     struct query *queries; /* by number; owned */
     int queries_n;
-    enum err err; /* ERR_OK; ERR_STORAGE_FULL; ERR_FORMAT: not a database; ERR_IO */
+    /* ERR_OK; ERR_STORAGE_FULL; ERR_FORMAT: not a database; ERR_BUSY: locked by another process
+     * for BUSY_TIMEOUT_MS; ERR_IO */
+    enum err err;
     char error[DB_ERROR_BYTES];
 };
 
@@ -68,10 +70,7 @@ bool query_row(struct query *q);
 void query_end(struct query *q);
 /* query_run: step once through a statement without rows, and end. */
 void query_run(struct query *q);
-/* query_changed: whether the query_run just before changed a row. */
-bool query_changed(struct query *q);
 
-bool col_is_null(struct query *q, int at);
 uint64_t col_int(struct query *q, int at);
 /* col_slice: text or blob, borrowed until the next row or query_end. */
 struct slice col_slice(struct query *q, int at);

@@ -8,7 +8,7 @@
  *     at most STORE_OPS_MAX are submitted and not taken back.
  * I2  a connection is used by its thread alone once the first operation was submitted; before
  *     that, the threads wait and the opener may use the reader's.
- * I3  one process at a time: the lock file beside the database is held while it is open.
+ * I3  one edge at a time: the lock file beside the database is held while it is open.
  */
 #include "edge/store/store.h"
 
@@ -62,17 +62,29 @@ static void post(struct store *s, struct storage_done *done)
     CHECK(queue_push(&s->completions, done) == ERR_OK);
 }
 
+/* Until nobody else keeps the database locked, or the store is closed. */
+static void commit(struct store *s, struct group *g)
+{
+    char error[DB_ERROR_BYTES];
+    enum err err;
+    do
+        err = group_commit(g, &s->writer, error);
+    while (err == ERR_BUSY && !queue_is_closed(&s->writes));
+    if (err == ERR_BUSY)
+        group_fail(g, ERR_IO);
+    if (err != ERR_OK)
+        note_error(s, error);
+}
+
 static void *write_groups(void *arg)
 {
     struct store *s = arg;
     struct group *g = mem_alloc(sizeof(*g));
-    char error[DB_ERROR_BYTES];
     struct storage_op *op = queue_wait(&s->writes, NULL);
     while (op) {
         for (g->n = g->bytes = 0; op; op = group_has_room(g) ? queue_take(&s->writes, NULL) : NULL)
             group_add(g, op);
-        if (group_commit(g, &s->writer, error) != ERR_OK)
-            note_error(s, error);
+        commit(s, g);
         atomic_store(&s->videos, s->writer.videos);
         for (size_t i = 0; i < g->n; i++)
             post(s, g->dones[i]);
@@ -82,25 +94,35 @@ static void *write_groups(void *arg)
     return NULL;
 }
 
-static void read_one(struct store *s, const struct storage_op *op)
+/* ERR_BUSY: another process keeps the database locked, and *ret_done says as much. */
+static enum err read_once(struct store *s, const struct storage_op *op,
+                          struct storage_done **ret_done)
 {
     struct conn *c = &s->reader;
-    struct storage_done *done = done_new(op);
+    struct storage_done *done = *ret_done = done_new(op);
     done->videos = store_videos(s);
     conn_run(c, Q_BEGIN_READ);
     enum err err = c->db.err ? c->db.err : read_apply(c, op, done);
     conn_run(c, Q_COMMIT);
     done->err = c->db.err ? c->db.err : err;
-    if (c->db.err) {
-        note_error(s, c->db.error);
-        if (op->kind == STORAGE_PARTS_READ && err == ERR_OK)
-            for (size_t i = 0; i < done->u.parts_read.n; i++)
-                msg_unref(done->u.parts_read.parts[i].packet);
-        db_clear(&c->db);
-        if (db_in_transaction(&c->db))
-            conn_run(c, Q_ROLLBACK);
-        db_clear(&c->db);
-    }
+    if (!c->db.err)
+        return ERR_OK;
+    note_error(s, c->db.error);
+    if (op->kind == STORAGE_PARTS_READ && err == ERR_OK)
+        for (size_t i = 0; i < done->u.parts_read.n; i++)
+            msg_unref(done->u.parts_read.parts[i].packet);
+    err = db_clear(&c->db);
+    if (db_in_transaction(&c->db))
+        conn_run(c, Q_ROLLBACK);
+    db_clear(&c->db);
+    return err;
+}
+
+static void read_one(struct store *s, const struct storage_op *op)
+{
+    struct storage_done *done;
+    while (read_once(s, op, &done) == ERR_BUSY && !queue_is_closed(&s->reads))
+        storage_done_free(done);
     post(s, done);
 }
 
@@ -151,10 +173,19 @@ static uint64_t last_hlc(struct store *s)
     return hlc;
 }
 
+/* What SQLite counts in; its own limit is beyond any disk's. */
+static uint32_t pages_of(uint64_t bytes)
+{
+    uint64_t pages = bytes / DB_PAGE_BYTES;
+    if (!bytes || pages > DB_PAGES_MAX)
+        return 0;
+    return pages ? (uint32_t)pages : 1;
+}
+
 static enum err open_database(struct store *s, const struct store_config *config,
                               char ret_error[static STORE_ERROR_BYTES])
 {
-    conn_open_writer(&s->writer, s->path, config->pages_max);
+    conn_open_writer(&s->writer, s->path, pages_of(config->bytes_max));
     if (!s->writer.db.err) {
         conn_open_reader(&s->reader, s->path, config->budget);
         if (!s->reader.db.err)
@@ -166,7 +197,7 @@ static enum err open_database(struct store *s, const struct store_config *config
     const char *hint = failed->err == ERR_STORAGE_FULL ? "; make room, or raise the limit" : "";
     snprintf(ret_error, STORE_ERROR_BYTES, "%.*s%s", (int)(STORE_ERROR_BYTES - 1 - strlen(hint)),
              failed->error, hint);
-    return failed->err;
+    return failed->err == ERR_BUSY ? ERR_IO : failed->err;
 }
 
 /* The signals of the process are its main thread's. */
@@ -246,21 +277,12 @@ void store_close(struct store *s)
     free(s);
 }
 
-/* I1: completions are numbered from 0, so the oldest one's number is how many were taken. */
-static uint64_t taken_back(struct store *s)
-{
-    pthread_mutex_lock(&s->completions.lock);
-    uint64_t taken = s->completions.head;
-    pthread_mutex_unlock(&s->completions.lock);
-    return taken;
-}
-
 enum err store_submit(struct store *s, struct storage_op *op)
 {
     CHECK(op->kind != STORAGE_META_PUT || op->u.meta_put.value.len <= STORE_META_BYTES_MAX);
     struct queue *to = op->kind < STORAGE_VIDEO_GET ? &s->writes : &s->reads;
     pthread_mutex_lock(&s->lock);
-    bool room = s->submitted - taken_back(s) < STORE_OPS_MAX;
+    bool room = s->submitted - queue_taken(&s->completions) < STORE_OPS_MAX; /* I1 */
     if (room) {
         s->submitted++;
         CHECK(queue_push(to, op) == ERR_OK);
@@ -279,7 +301,7 @@ static enum err asked(struct store *s)
 {
     if (s->reader.db.err)
         note_error(s, s->reader.db.error);
-    return db_clear(&s->reader.db);
+    return db_clear(&s->reader.db) == ERR_OK ? ERR_OK : ERR_IO;
 }
 
 enum err store_meta(struct store *s, const char *key, uint8_t **ret, size_t *ret_len)

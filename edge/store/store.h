@@ -3,7 +3,8 @@
 /*
  * The store: SQLite behind edge/core/storage.h. One writer thread (group
  * commit), one reader thread with its own connection. The only includer of
- * sqlite3.h in the edge.
+ * sqlite3.h in the edge. While another process (an operator's shell, a backup)
+ * keeps the database locked, operations wait.
  *
  * What a person finds in the file is described in schema/.
  */
@@ -16,7 +17,7 @@ struct store_config {
     const char *path;      /* …/edge_cluster.db; its folder exists */
     struct id edge_id;     /* whose copies these are */
     struct budget *budget; /* what read parts are charged to; outlives every message */
-    uint32_t pages_max;    /* of 16 KiB: the file grows no further; 0: no such limit */
+    uint64_t bytes_max;    /* the file grows no further; 0: no such limit */
 };
 
 enum { STORE_ERROR_BYTES = 256, STORE_META_BYTES_MAX = 4096 };
@@ -25,7 +26,7 @@ enum { STORE_ERROR_BYTES = 256, STORE_META_BYTES_MAX = 4096 };
  * store_open: open or create the database, migrate it, start the threads.
  * config     borrowed for the call; its path is copied.
  * ret_error  the sentence for the operator on failure: what, which file, what to do.
- * ERR_IO: cannot be opened or written (read-only, locked by another edge, corrupt).
+ * ERR_IO: cannot be opened or written (read-only, locked by another process, corrupt).
  * ERR_STORAGE_FULL: no room to make or migrate it.
  * ERR_FORMAT: not an Edge Cluster database, or made by a newer version.
  */
@@ -62,8 +63,9 @@ struct queue *store_completions(struct store *store);
 /* store_error: the last database error as a sentence; empty: none yet. Any thread. */
 void store_error(struct store *store, char ret[static STORE_ERROR_BYTES]);
 
-/* store_close: apply and commit what was submitted, stop the threads, close without a
- * checkpoint. Completions not taken are freed. NULL is fine. */
+/* store_close: apply and commit what was submitted, unless another process keeps the database
+ * locked; stop the threads, close without a checkpoint. Completions not taken are freed. NULL is
+ * fine. */
 void store_close(struct store *store);
 
 #endif

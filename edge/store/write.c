@@ -13,9 +13,9 @@ static enum err merge_row(struct conn *c, const struct storage_row *row, struct 
     bool holding = row->has_holding && row_merge_holding(c, row) == ROW_TAKEN;
     done->u.row_merge.changed = video || holding;
     if (video)
-        row_list(c, &row->video.video_id, &done->u.row_merge.removed);
+        row_list(c, &row->video.video_id);
     if (holding && !(video && id_eq(&row->video.video_id, &row->holding.video_id)))
-        row_list(c, &row->holding.video_id, &done->u.row_merge.removed);
+        row_list(c, &row->holding.video_id);
     return ERR_OK;
 }
 

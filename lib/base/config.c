@@ -52,6 +52,24 @@ static bool uint_parse(const char *text, uint64_t *ret)
     return true;
 }
 
+static void wiped_free(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+static void wiped_free_ptr(char **text)
+{
+    wiped_free(*text);
+}
+
+static void value_free(struct option *o)
+{
+    wiped_free(o->value);
+    o->value = NULL;
+}
+
 /* Set one option from text; where says who asks ("--x", "X in .env"). */
 static enum err set(struct option *o, struct slice text, const char *where, char *ret_error)
 {
@@ -78,7 +96,7 @@ static enum err set(struct option *o, struct slice text, const char *where, char
         free(value);
         return ERR_FORMAT;
     }
-    free(o->value);
+    value_free(o);
     o->value = value;
     return ERR_OK;
 }
@@ -158,6 +176,15 @@ static enum err load_flag(struct option *options, int argc, char **argv, int *i,
         snprintf(ret_error, CONFIG_ERROR_BYTES, "there is no option %s; --help lists them", where);
         return ERR_FORMAT;
     }
+    if (o->secret) {
+        char name[ENV_NAME_BYTES_MAX];
+        env_name(o, name);
+        snprintf(ret_error, CONFIG_ERROR_BYTES,
+                 "%s is no option, for all can read a command line; set %s in the environment or "
+                 "in .env",
+                 where, name);
+        return ERR_FORMAT;
+    }
     if (value)
         return set(o, slice_str(value), where, ret_error);
     if (o->kind == OPTION_FLAG)
@@ -172,7 +199,7 @@ static enum err load_flag(struct option *options, int argc, char **argv, int *i,
 enum err config_load(struct option *options, int argc, char **argv, const char **ret_positional,
                      int *ret_positional_n, char ret_error[static CONFIG_ERROR_BYTES])
 {
-    CLEANUP(mem_free_ptr) char *env_file = NULL;
+    CLEANUP(wiped_free_ptr) char *env_file = NULL;
     size_t len;
     enum err err = file_read(".env", CONFIG_ENV_FILE_BYTES_MAX, &env_file, &len);
     if (err != ERR_OK && err != ERR_UNKNOWN) {
@@ -198,10 +225,15 @@ enum err config_load(struct option *options, int argc, char **argv, const char *
 
 void config_release(struct option *options)
 {
-    for (struct option *o = options; o->name; o++) {
-        free(o->value);
-        o->value = NULL;
-    }
+    for (struct option *o = options; o->name; o++)
+        value_free(o);
+}
+
+void config_forget(struct option *options)
+{
+    for (struct option *o = options; o->name; o++)
+        if (o->secret)
+            value_free(o);
 }
 
 const char *config_text(const struct option *options, const char *name)
@@ -227,7 +259,11 @@ bool config_flag(const struct option *options, const char *name)
 
 void config_print_help(const struct option *options)
 {
+    bool secrets = false;
     for (const struct option *o = options; o->name; o++) {
+        secrets = secrets || o->secret;
+        if (o->secret)
+            continue;
         if (o->letter)
             printf("  -%c, ", o->letter);
         else
@@ -236,5 +272,13 @@ void config_print_help(const struct option *options)
         if (o->fallback)
             printf(" (default %s)", o->fallback);
         printf("\n");
+    }
+    if (secrets)
+        printf("\nOnly in the environment or in .env:\n");
+    for (const struct option *o = options; o->name; o++) {
+        char name[ENV_NAME_BYTES_MAX];
+        env_name(o, name);
+        if (o->secret)
+            printf("      %-24s %s\n", name, o->help);
     }
 }

@@ -6,6 +6,8 @@
  * `.env` in the working directory, else the default. The same table prints
  * --help, so the reference cannot drift from the code. An option whose derived
  * name belongs to somebody else (--user and $USER) names its variable itself.
+ *
+ * A secret is never a flag: every user of the machine can read a command line.
  */
 #include "base/err.h"
 #include "base/slice.h"
@@ -21,6 +23,7 @@ struct option {
     enum option_kind kind;
     uint64_t min, max; /* OPTION_UINT */
     char letter;       /* 'o' for -o; 0: none */
+    bool secret;       /* from the environment or .env alone; wiped when released */
     const char *env;   /* its environment name where the derived one means something else */
     char *value;       /* filled by config_load; owned by the table; NULL: none */
 };
@@ -33,14 +36,16 @@ struct option {
  *                lone "-" is positional.
  * ret_positional argc pointers' room; the positional arguments, borrowed.
  * ret_error      the sentence for the user when ERR_FORMAT is returned.
- * Returns ERR_OK; ERR_FORMAT: unknown flag, missing or malformed value.
+ * Returns ERR_OK; ERR_FORMAT: unknown flag, missing or malformed value, a secret as a flag.
  * Call once, from main.
  */
 enum err config_load(struct option *options, int argc, char **argv, const char **ret_positional,
                      int *ret_positional_n, char ret_error[static CONFIG_ERROR_BYTES]);
 
-/* config_release: free the values. */
+/* config_release: wipe and free the values. */
 void config_release(struct option *options);
+/* config_forget: wipe and free the values of the secrets, once they are copied. */
+void config_forget(struct option *options);
 
 /* config_text: the value or NULL. The name must be in the table. */
 const char *config_text(const struct option *options, const char *name);
@@ -49,7 +54,7 @@ uint64_t config_uint(const struct option *options, const char *name);
 /* config_flag: whether an OPTION_FLAG was given (or its variable is 1, true, yes). */
 bool config_flag(const struct option *options, const char *name);
 
-/* config_print_help: one line per option, on standard output. */
+/* config_print_help: one line per option, on standard output; the secrets after the flags. */
 void config_print_help(const struct option *options);
 
 #endif

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { OPEN_TO_OTHERS = 077 };
+
 static enum err read_all(int fd, size_t max_bytes, char **ret_bytes, size_t *ret_len)
 {
     CLEANUP(mem_free_ptr) char *bytes = mem_alloc_raw(max_bytes + 1);
@@ -94,6 +96,12 @@ enum err file_write(const char *path, struct slice bytes)
         return ERR_IO;
     }
     return sync_folder_of(path);
+}
+
+bool file_is_open(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && (st.st_mode & OPEN_TO_OTHERS) != 0;
 }
 
 static bool make_one_dir(const char *path)

@@ -104,6 +104,22 @@ void queue_close(struct queue *q)
     pthread_mutex_unlock(&q->lock);
 }
 
+bool queue_is_closed(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    bool closed = q->closed;
+    pthread_mutex_unlock(&q->lock);
+    return closed;
+}
+
+uint64_t queue_taken(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    uint64_t taken = q->head; /* I1 */
+    pthread_mutex_unlock(&q->lock);
+    return taken;
+}
+
 int queue_fd(const struct queue *q)
 {
     return q->fd;

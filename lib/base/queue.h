@@ -50,6 +50,12 @@ void *queue_wait(struct queue *q, uint64_t *ret_seq);
 /* queue_close: refuse further items and wake every waiter; what is inside can still be taken. */
 void queue_close(struct queue *q);
 
+/* queue_is_closed: whether queue_close was called. */
+bool queue_is_closed(struct queue *q);
+
+/* queue_taken: how many items were taken so far. */
+uint64_t queue_taken(struct queue *q);
+
 /* queue_fd: readable while items wait or the queue is closed; for poll() only, never read it. */
 int queue_fd(const struct queue *q);
 

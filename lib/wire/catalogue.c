@@ -70,6 +70,7 @@ struct slice db_request_encode(const struct db_request *m, struct arena *arena)
     struct json_out out = json_begin(arena, 0);
     json_put_id(&out, "ID", &m->edge_id);
     json_put_some(&out, "root", m->root);
+    json_put_some(&out, "from", m->from);
     return json_end(&out);
 }
 
@@ -169,11 +170,6 @@ bool page_add_row(struct page *p, const struct catalogue_row *row, bool with_tru
     }
     p->rows_n++;
     return true;
-}
-
-size_t page_rows(const struct page *p)
-{
-    return p->rows_n;
 }
 
 bool page_add_streamer(struct page *p, const struct id *id, struct slice name, uint64_t created_us)

@@ -43,7 +43,7 @@ struct catalogue_row {
     uint64_t created_us; /* written as ISO 8601; 0 when what was read is none */
     struct slice statement, credential, manifest; /* signed; empty in lists */
     size_t holdings_n;
-    struct holding_row holdings[ROW_HOLDINGS_MAX];
+    struct holding_row *holdings; /* arena; at most ROW_HOLDINGS_MAX */
 };
 
 /*
@@ -58,7 +58,6 @@ struct page *page_start(struct arena *arena);
  *             ROW_HOLDINGS_MAX holdings goes into several rows.
  */
 bool page_add_row(struct page *p, const struct catalogue_row *row, bool with_trust);
-size_t page_rows(const struct page *p);
 /* page_add_streamer: {"id","name","created_at"}, for db; false, nothing added: does not fit. */
 bool page_add_streamer(struct page *p, const struct id *id, struct slice name, uint64_t created_us);
 struct slice page_end_bare(struct page *p);
@@ -78,6 +77,7 @@ enum err list_reply_decode(struct slice payload, struct arena *arena, struct lis
 struct db_request {
     struct id edge_id;
     struct slice root; /* as text; may be empty */
+    struct slice from; /* who is to answer; empty: whose turn it is */
 };
 struct slice db_request_encode(const struct db_request *m, struct arena *arena);
 enum err db_request_decode(struct slice payload, struct arena *arena, struct db_request *ret);

@@ -4,6 +4,8 @@
 #include "wire/json.h"
 #include "wire/topic.h"
 
+enum { PAGE_ROWS_START = 8 };
+
 /* --- time ------------------------------------------------------------------------- */
 
 /* Days from 1970-01-01 to a date of the Gregorian calendar, year 1970 or later. */
@@ -89,6 +91,7 @@ enum err db_request_decode(struct slice payload, struct arena *arena, struct db_
     struct db_request m = {
         .edge_id = json_id(&j, "ID"),
         .root = json_text(&j, "root", DB_ROOT_BYTES_MAX),
+        .from = json_text(&j, "from", ID_BYTES_MAX),
     };
     if (j.err == ERR_OK)
         *ret = m;
@@ -128,6 +131,7 @@ static void row_read(struct json *j, struct catalogue_row *row)
     };
     const struct cJSON *outside = j->at;
     const struct cJSON *item = json_array(j, "rows", ROW_HOLDINGS_MAX, &row->holdings_n);
+    row->holdings = arena_alloc(j->arena, row->holdings_n * sizeof(*row->holdings));
     for (struct holding_row *h = row->holdings; item; item = json_next(item)) {
         j->at = item;
         *h++ = holding_read(j);
@@ -135,15 +139,32 @@ static void row_read(struct json *j, struct catalogue_row *row)
     j->at = outside;
 }
 
+/* Room for twice as many rows: a page that is no page costs what of it was read, not what it
+ * counts. */
+static struct catalogue_row *rows_grow(struct arena *arena, const struct catalogue_row *rows,
+                                       size_t n)
+{
+    size_t cap = n ? 2 * n : PAGE_ROWS_START;
+    struct catalogue_row *grown = arena_alloc(arena, cap * sizeof(*grown));
+    if (n)
+        memcpy(grown, rows, n * sizeof(*grown));
+    return grown;
+}
+
 /* The rows of the array under key (NULL: the array at). */
 static struct catalogue_row *rows_read(struct json *j, const char *key, size_t *ret_n)
 {
     const struct cJSON *outside = j->at;
     const struct cJSON *item = json_array(j, key, PAGE_ROWS_MAX, ret_n);
-    struct catalogue_row *rows = arena_alloc(j->arena, *ret_n * sizeof(*rows));
-    for (struct catalogue_row *row = rows; item && j->err == ERR_OK; item = json_next(item)) {
+    struct catalogue_row *rows = NULL;
+    size_t cap = 0;
+    for (size_t n = 0; item && j->err == ERR_OK; item = json_next(item), n++) {
+        if (n == cap) {
+            rows = rows_grow(j->arena, rows, cap);
+            cap = cap ? 2 * cap : PAGE_ROWS_START;
+        }
         j->at = item;
-        row_read(j, row++);
+        row_read(j, &rows[n]);
     }
     j->at = outside;
     return rows;

@@ -44,6 +44,11 @@ static const struct pattern {
 };
 enum { PATTERNS_N = sizeof(patterns) / sizeof(patterns[0]) };
 
+bool edge_id_reserved(const struct id *id)
+{
+    return strcmp(id->s, "update") == 0 || strcmp(id->s, "sync") == 0;
+}
+
 static bool level_ok(enum level level, struct slice text)
 {
     struct id id;
@@ -52,8 +57,7 @@ static bool level_ok(enum level level, struct slice text)
     if (level == LEVEL_REPLY)
         return text.len > 0 && text.len <= REPLY_ID_BYTES_MAX && !memchr(text.ptr, '+', text.len) &&
                !memchr(text.ptr, '#', text.len);
-    bool reserved = slice_eq_str(text, "update") || slice_eq_str(text, "sync");
-    return id_parse(text, &id) == ERR_OK && !(level == LEVEL_EDGE && reserved);
+    return id_parse(text, &id) == ERR_OK && !(level == LEVEL_EDGE && edge_id_reserved(&id));
 }
 
 /* Take "/level" from the front of rest; false: it does not begin with a slash, or the level is

@@ -43,6 +43,9 @@ enum topic_kind {
 /* topic_prefix_ok: may be TOPIC_PREFIX: levels of [A-Za-z0-9_-] joined by '/', or empty. */
 bool topic_prefix_ok(struct slice prefix);
 
+/* edge_id_reserved: no edge may have this id: topics below db/ have it. */
+bool edge_id_reserved(const struct id *id);
+
 struct topic {
     enum topic_kind kind;
     struct slice a, b; /* the levels marked {a}, {b}; borrowed from the text */

@@ -16,7 +16,8 @@
 
 enum { ARGS_MAX = 12 };
 
-static const char *const variables[] = {"TEST_BROKER", "TEST_OUTPUT", "TEST_COUNT", "TEST_JSON"};
+static const char *const variables[] = {"TEST_BROKER", "TEST_OUTPUT", "TEST_COUNT", "TEST_JSON",
+                                        "TEST_SECRET"};
 
 static struct option options[] = {
     {.name = "test-broker", .help = "broker address", .fallback = "tcp://127.0.0.1:1883"},
@@ -27,6 +28,7 @@ static struct option options[] = {
      .kind = OPTION_UINT,
      .min = 1,
      .max = 10},
+    {.name = "test-secret", .help = "what nobody sees", .secret = true},
     {.name = "test-json", .help = "for a program to read", .kind = OPTION_FLAG},
     {.name = NULL},
 };
@@ -248,7 +250,29 @@ static void test_help(void **state)
         text, "      --test-broker            broker address (default tcp://127.0.0.1:1883)\n"
               "  -o, --test-output            file to write\n"
               "      --test-count             a number (default 7)\n"
-              "      --test-json              for a program to read\n");
+              "      --test-json              for a program to read\n"
+              "\nOnly in the environment or in .env:\n"
+              "      TEST_SECRET              what nobody sees\n");
+}
+
+static void test_secrets(void **state)
+{
+    (void)state;
+    const char *refusal = "--test-secret is no option, for all can read a command line; set "
+                          "TEST_SECRET in the environment or in .env";
+    assert_refused("--test-secret=abc", refusal);
+    assert_refused("--test-secret abc", refusal);
+    assert_refused("--test-secret", refusal);
+    scratch_put(".env", "TEST_SECRET=in the file\n");
+    assert_int_equal(load(""), ERR_OK);
+    assert_string_equal(config_text(options, "test-secret"), "in the file");
+    setenv("TEST_SECRET", "in the environment", 1);
+    assert_int_equal(load("--test-output x"), ERR_OK);
+    assert_string_equal(config_text(options, "test-secret"), "in the environment");
+    config_forget(options);
+    assert_null(config_text(options, "test-secret"));
+    assert_string_equal(config_text(options, "test-output"), "x");
+    config_forget(options);
 }
 
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, enter, leave)
@@ -267,6 +291,7 @@ int main(void)
         IN_SCRATCH(test_errors_say_where),
         IN_SCRATCH(test_value_length),
         IN_SCRATCH(test_help),
+        IN_SCRATCH(test_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

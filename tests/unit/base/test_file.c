@@ -79,6 +79,22 @@ static void test_write_replaces(void **state)
     assert_int_equal(access("key.tmp", F_OK), -1);
 }
 
+static void test_open_to_others(void **state)
+{
+    static const mode_t kept[] = {0600, 0400, 0700}, open[] = {0640, 0604, 0660, 0777, 0601};
+    (void)state;
+    assert_false(file_is_open("none"));
+    scratch_put("key", "x");
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        assert_int_equal(chmod("key", kept[i]), 0);
+        assert_false(file_is_open("key"));
+    }
+    for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+        assert_int_equal(chmod("key", open[i]), 0);
+        assert_true(file_is_open("key"));
+    }
+}
+
 /* A secret is never readable by others, whatever a killed writer left behind. */
 static void test_write_over_a_leftover(void **state)
 {
@@ -141,13 +157,10 @@ static void test_make_dir_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_SCRATCH(test_read_limits),
-        IN_SCRATCH(test_read_empty),
-        IN_SCRATCH(test_read_errors),
-        IN_SCRATCH(test_write_replaces),
-        IN_SCRATCH(test_write_over_a_leftover),
-        IN_SCRATCH(test_write_errors),
-        IN_SCRATCH(test_make_dir),
+        IN_SCRATCH(test_read_limits),     IN_SCRATCH(test_read_empty),
+        IN_SCRATCH(test_read_errors),     IN_SCRATCH(test_write_replaces),
+        IN_SCRATCH(test_open_to_others),  IN_SCRATCH(test_write_over_a_leftover),
+        IN_SCRATCH(test_write_errors),    IN_SCRATCH(test_make_dir),
         IN_SCRATCH(test_make_dir_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,12 +86,16 @@ static void test_close(void **state)
     int item;
     assert_int_equal(queue_init(&q, 2), ERR_OK);
     queue_push(&q, &item);
+    assert_false(queue_is_closed(&q));
     queue_close(&q);
     queue_close(&q);
+    assert_true(queue_is_closed(&q));
+    assert_int_equal(queue_taken(&q), 0);
     assert_int_equal(queue_push(&q, &item), ERR_CLOSED);
     assert_ptr_equal(queue_wait(&q, NULL), &item);
     assert_null(queue_wait(&q, NULL));
     assert_null(queue_take(&q, NULL));
+    assert_int_equal(queue_taken(&q), 1);
     queue_release(&q);
 
     assert_int_equal(queue_init(&q, 1), ERR_OK);

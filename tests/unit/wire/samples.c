@@ -273,6 +273,11 @@ AGAIN(db_update)
 
 static struct catalogue_row some_row(struct arena *arena)
 {
+    struct holding_row *holdings = arena_alloc(arena, 2 * sizeof(*holdings));
+    holdings[0] =
+        (struct holding_row){OBJECT_CUSTODY, sample_bytes(arena, 200), sample_bytes(arena, 300)};
+    holdings[1] =
+        (struct holding_row){OBJECT_PRESENCE, sample_bytes(arena, 210), sample_bytes(arena, 310)};
     return (struct catalogue_row){
         .video_id = sample_id("video1"),
         .title = slice_str("Ma \"première\" vidéo"),
@@ -287,8 +292,7 @@ static struct catalogue_row some_row(struct arena *arena)
         .credential = sample_bytes(arena, 300),
         .manifest = sample_bytes(arena, 143),
         .holdings_n = 2,
-        .holdings = {{OBJECT_CUSTODY, sample_bytes(arena, 200), sample_bytes(arena, 300)},
-                     {OBJECT_PRESENCE, sample_bytes(arena, 210), sample_bytes(arena, 310)}},
+        .holdings = holdings,
     };
 }
 

@@ -1,6 +1,7 @@
 /* The catalogue: the originals' messages, pages that never grow too large, times. */
 #include "tests/unit/wire/samples.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -198,6 +199,7 @@ static struct catalogue_row largest_row(void)
         .manifest = sample_bytes(&arena, MANIFEST_OBJECT_BYTES_MAX),
         .holdings_n = ROW_HOLDINGS_MAX,
     };
+    row.holdings = arena_alloc(&arena, ROW_HOLDINGS_MAX * sizeof(*row.holdings));
     for (size_t i = 0; i < ROW_HOLDINGS_MAX; i++)
         row.holdings[i] =
             (struct holding_row){OBJECT_PRESENCE, sample_bytes(&arena, HOLDING_OBJECT_BYTES_MAX),
@@ -308,7 +310,6 @@ static void test_full_pages(void **state)
         row.thumbnail = sample_text(&arena, 'x', bytes);
         while (page_add_row(p, &row, false))
             n++;
-        assert_int_equal(page_rows(p), n);
         assert_false(page_add_row(p, &row, false));
         struct slice text =
             page_end_list(p, slice_str(ID_LONGEST), sample_bytes(&arena, TOKEN_BYTES));
@@ -329,7 +330,7 @@ static void test_full_pages_of_streamers(void **state)
     (void)state;
     assert_true(page_add_row(p, &row, true));
     while (page_add_streamer(p, &id, sample_text(&arena, 'x', NAME_BYTES_MAX), 0))
-        assert_int_equal(page_rows(p), 1);
+        continue;
     struct slice text = page_end_db(p, 1, 1);
     assert_true(text.len <= PACKET_BYTES_MAX && text.len > PACKET_BYTES_MAX - 1024);
     assert_int_equal(db_reply_decode(text, &arena, &got), ERR_OK);
@@ -373,7 +374,7 @@ static void test_pages_as_written(void **state)
         "\"edges\":\"e1,e2\",\"thumbnail\":\"\",\"streamer_id\":\"s\",\"created_at\":"
         "\"2026-11-21T11:09:30.123456Z\"}]"));
     row.holdings_n = 1;
-    row.holdings[0] = (struct holding_row){OBJECT_CUSTODY, slice_str("abc"), slice_str("def")};
+    row.holdings = &(struct holding_row){OBJECT_CUSTODY, slice_str("abc"), slice_str("def")};
     p = page_start(&arena);
     assert_true(page_add_streamer(p, &id, slice_str("Léa"), 0) && page_add_row(p, &row, true));
     assert_true(slice_eq_str(
@@ -525,6 +526,23 @@ static void test_times_come_back(void **state)
     }
 }
 
+/* Many rows that are none: they cost no more than the message does. */
+static void test_empty_rows_cost_little(void **state)
+{
+    (void)state;
+    char text[3 * PAGE_ROWS_MAX + 64] = "{\"videos\":[{}";
+    for (size_t i = 1; i < PAGE_ROWS_MAX; i++)
+        strcat(text, ",{}");
+    strcat(text, "]}");
+    struct db_reply m;
+    struct arena fresh = {0};
+    struct mallinfo2 before = mallinfo2();
+    assert_int_equal(db_reply_decode(slice_str(text), &fresh, &m), ERR_FORMAT);
+    struct mallinfo2 after = mallinfo2();
+    assert_true(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd <= 16 * 1024);
+    arena_release(&fresh);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_pages_as_written),
         cmocka_unit_test(test_rows_without_statement_are_skipped),
         cmocka_unit_test(test_bad_pages),
+        cmocka_unit_test(test_empty_rows_cost_little),
         cmocka_unit_test(test_numbers_of_rows),
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_times_come_back),

@@ -195,6 +195,15 @@ static void test_prefix_ok(void **state)
     assert_false(topic_prefix_ok(repeat(buf, 'a', TOPIC_PREFIX_BYTES_MAX + 1)));
 }
 
+static void test_reserved_ids(void **state)
+{
+    (void)state;
+    assert_true(edge_id_reserved(&(struct id){"update"}));
+    assert_true(edge_id_reserved(&(struct id){"sync"}));
+    assert_false(edge_id_reserved(&(struct id){"sync1"}));
+    assert_false(edge_id_reserved(&(struct id){""}));
+}
+
 static void test_reply_ids(void **state)
 {
     static const char *const tokens[] = {"eyJhbGciOi.J9.x_-y=", "a b", "é", "\xf0\x9f\x98\x80",
@@ -236,7 +245,8 @@ int main(void)
         cmocka_unit_test(test_both_ways),   cmocka_unit_test(test_not_ours),
         cmocka_unit_test(test_ids_are_ids), cmocka_unit_test(test_prefixes_must_be_there),
         cmocka_unit_test(test_lengths),     cmocka_unit_test(test_filters_are_printed),
-        cmocka_unit_test(test_prefix_ok),   cmocka_unit_test(test_reply_ids),
+        cmocka_unit_test(test_prefix_ok),   cmocka_unit_test(test_reserved_ids),
+        cmocka_unit_test(test_reply_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
