@@ -13,15 +13,17 @@ room edge/store/ base/ trust/ wire/ flow/ edge/core/ edge/store/
 room edge/       base/ trust/ wire/ flow/ bus/ edge/
 room auth_edge/  base/ trust/ wire/ flow/ bus/ auth_edge/
 room client/     base/ trust/ wire/ flow/ bus/ client/
+room bench/      base/ trust/ wire/ flow/ bench/
 
 pure lib/trust/ lib/wire/ lib/flow/ edge/core/
 impure base/clock.h base/config.h base/file.h base/log.h base/queue.h
 
-one sodium        lib/trust/crypto.c
+one sodium        lib/trust/crypto.c bench/ref/sodium_alone.c
 one cJSON.h       lib/wire/json.c
 one cjson/        lib/wire/json.c
-one MQTTAsync.h   lib/bus/paho.c
-one sqlite3.h     edge/store/sqlite.c auth_edge/store.c
+one MQTTAsync.h   lib/bus/paho.c bench/ref/relay_paho.c bench/ref/ingest_paho.c bench/ref/serve_paho.c
+one mosquitto.h   bench/ref/relay_mosquitto.c bench/ref/ingest_mosquitto.c
+one sqlite3.h     edge/store/sqlite.c auth_edge/store.c bench/ref/ingest.h bench/ref/sqlite_alone.c
 one curl/         auth_edge/supabase.c
 one libavformat/  client/media.c
 one libavcodec/   client/media.c
@@ -31,7 +33,7 @@ one microhttpd.h  edge/http.c
 purelibc assert ctype errno inttypes limits math stdalign stdarg stdatomic stdbool stddef stdint
 purelibc stdio stdlib stdnoreturn string time
 libc arpa/inet dirent fcntl fnmatch getopt libgen locale netdb netinet/in netinet/tcp poll pthread
-libc pwd sched semaphore signal spawn strings sys/eventfd sys/file sys/ioctl sys/mman sys/poll
+libc malloc pwd sched semaphore signal spawn strings sys/epoll sys/eventfd sys/file sys/ioctl sys/mman sys/poll
 libc sys/prctl sys/random sys/resource sys/select sys/signalfd sys/socket sys/stat sys/statvfs
 libc sys/sysinfo sys/time sys/timerfd sys/types sys/uio sys/un sys/utsname sys/vfs sys/wait
 libc termios threads ucontext unistd

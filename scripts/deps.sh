@@ -1,6 +1,6 @@
 #!/bin/sh
-# deps.sh run|test|lint ...: install the Debian packages that are missing for
-# building and running, for testing, for checking. Says nothing and is quick
+# deps.sh run|test|lint|bench ...: install the Debian packages that are missing for
+# building and running, for testing, for checking, for the bench. Says nothing and is quick
 # when all are there. Asks sudo when not root; without either it prints the
 # line to run.
 set -eu
@@ -10,6 +10,7 @@ run='gcc libc6-dev pkg-config util-linux procps mosquitto sqlite3 ffmpeg ca-cert
      libavformat-dev libavcodec-dev libavutil-dev'
 test='libcmocka-dev python3 python3-pytest python3-paho-mqtt python3-nacl'
 lint='clang clang-format clang-tidy valgrind'
+bench='libmosquitto-dev nginx-light iproute2 linux-perf python3'
 
 policy=/usr/sbin/policy-rc.d
 policy_mark='# put here by edge-cluster scripts/deps.sh; goes when the installation ends'
@@ -59,8 +60,9 @@ for group in "$@"; do
     run) wanted="$wanted $run" ;;
     test) wanted="$wanted $test" ;;
     lint) wanted="$wanted $lint" ;;
+    bench) wanted="$wanted $bench" ;;
     *)
-        echo "usage: $0 run|test|lint ..." >&2
+        echo "usage: $0 run|test|lint|bench ..." >&2
         exit 2
         ;;
     esac

@@ -6,8 +6,10 @@
 #   B=build         where the programs are
 #
 # Nothing that is started here outlives it: this script dies with make, and what
-# it starts dies with this script, SIGKILL included (PR_SET_PDEATHSIG).
+# it starts dies with this script, SIGKILL included (PR_SET_PDEATHSIG). What may take
+# long is not waited for in the foreground, where bash would hold up a signal.
 set -euo pipefail
+umask 077 # keys and a password are written
 cd "$(dirname "$0")/.."
 
 if [ -z "${RUN_PARENT:-}" ]; then
@@ -68,11 +70,23 @@ unset TOPIC_PREFIX ZONE_SECRET EDGE_ID 2>/dev/null || true
 # ---- processes ----
 
 children=()
+start() { # COMMAND…: in the background
+    setpriv --pdeathsig KILL -- "$@" 9>&- &
+    children+=($!)
+}
+
 spawn() { # NAME COMMAND…: in the background, its output in log/NAME.log
     local name=$1
     shift
-    setpriv --pdeathsig KILL -- "$@" >"$dir/log/$name.log" 2>&1 9>&- &
-    children+=($!)
+    start "$@" >"$dir/log/$name.log" 2>&1
+}
+
+in_turn() { # COMMAND…: to its end
+    local status=0
+    start "$@"
+    wait $! || status=$?
+    unset 'children[-1]'
+    return "$status"
 }
 
 finish() {
@@ -113,7 +127,9 @@ wait_for() { # SECONDS WHAT COMMAND…
 }
 
 field() { # NAME FILE: a field of a flat JSON object
-    sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$2" | tail -n 1
+    local value
+    value=$(sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$2" | tail -n 1)
+    printf '%s' "${value:--}"
 }
 
 # ---- the clip ----
@@ -122,10 +138,10 @@ if [ -z "$VIDEO" ]; then
     VIDEO=run/clip.mp4
     if [ ! -s "$VIDEO" ]; then
         say "making a 20 s clip (H.264, AAC) once…"
-        ffmpeg -v error -y -f lavfi -i testsrc2=size=1280x720:rate=25 \
+        in_turn ffmpeg -v error -y -f lavfi -i testsrc2=size=1280x720:rate=25 \
             -f lavfi -i sine=frequency=440:beep_factor=4 -t 20 \
             -c:v libx264 -preset veryfast -g 50 -pix_fmt yuv420p -b:v 2M \
-            -c:a aac -b:a 128k -movflags +faststart "run/clip.tmp.mp4" </dev/null ||
+            -c:a aac -b:a 128k -movflags +faststart "run/clip.tmp.mp4" ||
             die "ffmpeg could not make the demo clip; give one: make run VIDEO=path"
         mv run/clip.tmp.mp4 "$VIDEO"
     fi
@@ -139,10 +155,9 @@ mosquitto=$(command -v mosquitto || echo /usr/sbin/mosquitto)
 spawn broker "$mosquitto" -c "$dir/mosquitto.conf"
 
 printf 'demo-%s' "$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')" >"$dir/password"
-chmod 600 "$dir/password"
-"$auth" init --auth-data "$dir/auth" >"$dir/log/auth_init.log" 2>&1 || true
-"$auth" user add demo --auth-data "$dir/auth" --password-file "$dir/password" >>"$dir/log/auth_init.log" 2>&1 ||
-    "$auth" user passwd demo --auth-data "$dir/auth" --password-file "$dir/password" >>"$dir/log/auth_init.log" 2>&1 ||
+in_turn "$auth" init --auth-data "$dir/auth" >"$dir/log/auth_init.log" 2>&1 || true
+in_turn "$auth" user add demo --auth-data "$dir/auth" --password-file "$dir/password" >>"$dir/log/auth_init.log" 2>&1 ||
+    in_turn "$auth" user passwd demo --auth-data "$dir/auth" --password-file "$dir/password" >>"$dir/log/auth_init.log" 2>&1 ||
     die "auth_edge could not make the demo user: $(tail -n 1 "$dir/log/auth_init.log")"
 spawn auth_edge "$auth" --auth-data "$dir/auth"
 for id in edge1 edge2; do
@@ -150,37 +165,41 @@ for id in edge1 edge2; do
 done
 
 both_answer() {
-    "$ctl" ping --json --timeout 3 >"$dir/log/ping.json" 2>/dev/null &&
+    in_turn "$ctl" ping --json --timeout 3 >"$dir/log/ping.json" 2>/dev/null &&
         grep -q '"edge1"' "$dir/log/ping.json" && grep -q '"edge2"' "$dir/log/ping.json"
 }
 wait_for "$READY_S_MAX" "the answer of both edges" both_answer
-zone_key=$("$auth" show --auth-data "$dir/auth" | sed -n 's|^zone-key *||p')
+in_turn "$auth" show --auth-data "$dir/auth" >"$dir/log/auth_show.log"
+zone_key=$(sed -n 's|^zone-key *||p' "$dir/log/auth_show.log")
 [ -z "$zone_key" ] || export ZONE_KEY=$zone_key
 say "broker on 127.0.0.1:$mqtt_port (websockets $ws_port), auth_edge, edge1 and edge2 are up"
 
 # ---- in at one edge, out of the other ----
 
-"$ctl" login --user demo --password-file "$dir/password" >"$dir/log/login.txt" 2>&1 || die "login failed: $(cat "$dir/log/login.txt")"
+in_turn "$ctl" login --user demo --password-file "$dir/password" >"$dir/log/login.txt" 2>&1 || die "login failed: $(cat "$dir/log/login.txt")"
 id=clip-$(date +%s)-$$
 say "uploading $VIDEO to edge1 as $id"
-"$ctl" upload "$VIDEO" --id "$id" --title "$(basename "$VIDEO")" --category demo --edge edge1 --json >"$dir/log/upload.json"
+in_turn "$ctl" upload "$VIDEO" --id "$id" --title "$(basename "$VIDEO")" --category demo --edge edge1 --json >"$dir/log/upload.json"
 say "watching it back from edge2"
-"$ctl" watch "$id" --edge edge2 -o "$dir/out.mp4" --proof "$dir/out.proof" --json >"$dir/log/watch.json"
-"$ctl" verify "$dir/out.mp4" --proof "$dir/out.proof" >"$dir/log/verify.txt" 2>&1 && verified=yes || verified=NO
+in_turn "$ctl" watch "$id" --edge edge2 -o "$dir/out.mp4" --proof "$dir/out.proof" --json >"$dir/log/watch.json"
+in_turn "$ctl" verify "$dir/out.mp4" --proof "$dir/out.proof" >"$dir/log/verify.txt" 2>&1 && verified=yes || verified=NO
 sha_in=$(field sha256 "$dir/log/upload.json")
-sha_out=$(sha256sum "$dir/out.mp4" | cut -d' ' -f1)
+in_turn sha256sum "$dir/out.mp4" >"$dir/log/sha256.txt"
+sha_out=$(cut -d' ' -f1 "$dir/log/sha256.txt")
 
 # ---- live, with two viewers ----
 
 spawn live "$ctl" live "$VIDEO" --id "$LIVE_ID" --title "Demo, looping" --edge edge1 --loop --json
-listed() { "$ctl" list --edge edge1 --json 2>/dev/null | grep -q "\"$LIVE_ID\""; }
+listed() {
+    in_turn "$ctl" list --edge edge1 --json >"$dir/log/list.json" 2>/dev/null &&
+        grep -q "\"$LIVE_ID\"" "$dir/log/list.json"
+}
 wait_for "$READY_S_MAX" "the live's appearance in edge1's list" listed
 viewers=()
 for n in 1 2; do
-    "$ctl" watch "$LIVE_ID" --edge edge1 --duration "${DURATION:-$FIRST_LOOK_S}" --json \
-        >"$dir/log/viewer$n.json" 2>"$dir/log/viewer$n.err" 9>&- &
+    start "$ctl" watch "$LIVE_ID" --edge edge1 --duration "${DURATION:-$FIRST_LOOK_S}" --json \
+        >"$dir/log/viewer$n.json" 2>"$dir/log/viewer$n.err"
     viewers+=($!)
-    children+=($!)
 done
 viewers_ok=yes
 for pid in "${viewers[@]}"; do wait "$pid" || viewers_ok=NO; done
