@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -164,14 +165,17 @@ class Cluster:
         self.auth = self.start("auth_edge", [
             self.build / "auth_edge", "--auth-data", auth,
             "--mqtt-broker", f"127.0.0.1:{self.port}"])
-        for k in range(USERS):
-            home = self.folder / "homes" / str(k)
-            home.mkdir(parents=True)
-            self._tool("edgectl", "login", "--user", f"bench{k}", "--password-file", password,
-                       env={"EDGECTL_HOME": str(home),
-                            "MQTT_BROKER": f"127.0.0.1:{self.port}"})
+        with ThreadPoolExecutor(USERS) as pool:
+            list(pool.map(self._login, range(USERS)))
         for k in range(USERS, 64):  # more uploads than users: the same users again
             (self.folder / "homes" / str(k)).symlink_to(str(k % USERS))
+
+    def _login(self, k):
+        home = self.folder / "homes" / str(k)
+        home.mkdir(parents=True)
+        self._tool("edgectl", "login", "--user", f"bench{k}", "--password-file",
+                   self.folder / "password",
+                   env={"EDGECTL_HOME": str(home), "MQTT_BROKER": f"127.0.0.1:{self.port}"})
 
     # ---- the node ----
 

@@ -64,10 +64,14 @@ def relay(b):
     speed = {k: b.median(v, "bytes_per_s") for k, v in got.items()}
     b.shared["knee"] = {k: b.median(got[k], "parts_per_s") for k in ("edge", "Paho")}
     b.row("relay", "throughput, 1 live, 1 viewer, 60 KiB parts", "MB/s", got, "bytes_per_s",
-          scale=1e-6, target="≥ 0.95 × Paho", ok=speed["edge"] >= 0.95 * speed["Paho"])
-    b.note("relay", f"against libmosquitto {speed['edge'] / speed['libmosquitto']:.2f} (aim 0.9); "
-           f"against Paho with the same verification "
-           f"{speed['edge'] / speed['Paho, verifying']:.2f}")
+          scale=1e-6, target="≥ 0.95 × Paho, verifying (the identical relay)",
+          ok=speed["edge"] >= 0.95 * speed["Paho, verifying"], against=("Paho, verifying",))
+    for name, least, text in (("Paho, verifying", 0.95, "≥ 0.95"),
+                              ("Paho", 0.95, "≥ 0.95, though that one verifies nothing"),
+                              ("libmosquitto", None, "aim 0.9; that one verifies nothing")):
+        ratio = speed["edge"] / speed[name]
+        b.value("relay", f"throughput over that of {name}", "×", ratio, text,
+                ratio >= least if least else None)
     names = {"edge": "edge", "Paho": "relay_paho", "Paho, verifying": "relay_paho",
              "libmosquitto": "relay_mosquitto", "libmosquitto, verifying": "relay_mosquitto"}
     for k, prefix in names.items():
@@ -84,14 +88,19 @@ def relay(b):
 def relay_latency(b):
     rate = round(0.55 * min(knee(b).values()))
     runs = relay_runs(b, seconds=b.seconds, rate=rate)
-    got = b.contend("relay latency", {k: runs[k] for k in ("raw", "Paho", "Paho, verifying", "edge")})
+    got = b.contend("relay latency", {k: runs[k] for k in ("raw", "Paho", "Paho, verifying", "edge")},
+                    rounds=min(b.rounds, 3))
     p50 = {k: b.median(v, "p50_us") for k, v in got.items()}
     p99 = {k: b.median(v, "p99_us") for k, v in got.items()}
     at = f"at {rate} parts/s (55 % of the knee)"
+    for name, runs in got.items():
+        held = sum(r["parts"] for r in runs) / (len(runs) * b.seconds * rate)
+        if held < 0.99:
+            b.note("relay", f"{name} carried only {100 * held:.0f} % of the {rate} parts/s offered")
     b.row("relay", f"delay p50 {at}", "ms", got, "p50_us", scale=1e-3, target="≤ Paho + 0.1 ms",
-          ok=p50["edge"] <= p50["Paho"] + 100)
+          ok=p50["edge"] <= p50["Paho"] + 100, against=("Paho",))
     b.row("relay", f"delay p99 {at}", "ms", got, "p99_us", scale=1e-3, target="≤ Paho + 1 ms",
-          ok=p99["edge"] <= p99["Paho"] + 1000)
+          ok=p99["edge"] <= p99["Paho"] + 1000, against=("Paho",))
 
 
 # ---- fan-out ----
@@ -133,7 +142,7 @@ def lives(b):
     if r["late"]:
         b.note("lives", f"the generator was late with {r['late']} of {r['published']} parts")
     curve, last = [], None
-    for rate in b.pick((2, 3, 4, 6, 8, 10, 12), (2, 4)):
+    for rate in b.pick((3, 4, 6, 8, 12), (2, 4)):
         r = lives_run(b, n, rate, 2)
         curve.append((n * rate, r["p50_us"] / 1e3, r["p99_us"] / 1e3))
         if r["lost"] or r["missing"] or r["p99_us"] > 20000:
@@ -190,7 +199,8 @@ def upload(b):
     got = b.contend("upload", upload_runs(b, 8))
     speed = {k: b.median(v, "bytes_per_s") for k, v in got.items()}
     b.row("upload", "8 streamers, verified, on disk (FULL), acknowledged", "MB/s", got,
-          "bytes_per_s", scale=1e-6, target="≥ 0.95 × Paho", ok=speed["edge"] >= 0.95 * speed["Paho"])
+          "bytes_per_s", scale=1e-6, target="≥ 0.95 × Paho", ok=speed["edge"] >= 0.95 * speed["Paho"],
+          against=("Paho",))
     for k, prefix in {"edge": "edge", "Paho": "ingest_paho", "libmosquitto": "ingest_m"}.items():
         for r in got[k]:
             r["cost"] = gb_cost(r, prefix)
@@ -221,11 +231,11 @@ def watch(b):
     nginx = b.nginx(chunks * 8 * PART)
     if nginx:
         runs["nginx"] = nginx
-    got = b.contend("watch", runs)
+    got = b.contend("watch", runs, rounds=min(b.rounds, 3))
     c.end(server)
     speed = {k: b.median(v, "bytes_per_s") for k, v in got.items()}
     b.row("watch", "1 viewer pulls a stored video", "MB/s", got, "bytes_per_s", scale=1e-6,
-          target="≥ 0.9 × Paho from memory",
+          target="≥ 0.9 × Paho from memory", against=("Paho from memory",),
           ok=speed["edge"] >= 0.9 * speed["Paho from memory"])
     for k, prefix in {"edge": "edge", "Paho from memory": "serve_paho", "nginx": "nginx"}.items():
         for r in got.get(k, ()):
@@ -283,6 +293,8 @@ def control(b):
     got = b.contend("control", {"saturated": under(), "80 % of the knee": under(rate=rate)},
                     rounds=min(b.rounds, 3))
     for name, most in (("saturated", 20), ("80 % of the knee", 5)):
+        carried = b.median([r["busy"] for r in got[name]], "parts_per_s")
+        b.note("control", f"relay {name}: {carried:.0f} parts/s went through meanwhile")
         p99 = b.median(got[name], "p99_us") / 1e3
         b.value("control", f"ping p99, relay {name}", "ms", p99, f"≤ {most} ms", p99 <= most)
     starvation(b)
@@ -404,7 +416,7 @@ def catalogue(b):
 
 def growth(b):
     relays, uploads = [], []
-    for size in b.pick((4096, 8192, 16384, 32768, 61440), (4096, 61440)):
+    for size in b.pick((4096, 12288, 30720, 61440), (4096, 61440)):
         options = {"part_bytes": size, "seconds": b.pick(1, 0.7)}
         runs = relay_runs(b, **options)
         relays.append((size / 1024, *(runs[k]()["bytes_per_s"] / 1e6

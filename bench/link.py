@@ -16,15 +16,18 @@ DELAY_MS = 10  # each way: 20 ms from end to end and back
 
 
 class Link:
+    made = 0  # a namespace's cable goes some time after it: every one has its own name
+
     def __init__(self):
-        self.name = f"ecb{os.getpid()}"
+        Link.made += 1
+        self.name = f"ec{os.getpid()}n{Link.made}"
         n = os.getpid() % 16000
         self.near = f"10.213.{n // 64}.{n % 64 * 4 + 1}"  # ours
         self.far = f"10.213.{n // 64}.{n % 64 * 4 + 2}"  # the streamer's
         self.prefix = ("ip", "netns", "exec", self.name)
 
     def __enter__(self):
-        veth = f"v{self.name}"
+        veth = self.name
         try:
             self._run("ip", "netns", "add", self.name)
             self._run("ip", "link", "add", veth, "type", "veth", "peer", "name", "up0", "netns",

@@ -12,6 +12,7 @@ KINDS = (  # the first that fits; what fits none is ours
     ("copy", re.compile(r"mem(cpy|move|set|cmp)|__memcpy|__memmove|__memset")),
     ("allocator", re.compile(r"malloc|free|calloc|realloc|_int_|sysmalloc|tcache")),
 )
+# Debian's libsodium has no symbols: its hash and its signatures show as one.
 LIBRARIES = ("libsodium", "libsqlite3", "libpaho", "libcjson", "libcrypto")
 TOP = 14
 OURS_MAX = 10.0
@@ -43,13 +44,15 @@ def record(c, edge, seconds, load):
     if done.returncode:
         return None, done.stderr.strip()
     out = subprocess.run(["perf", "report", "-i", data, "--stdio", "-q", "--sort", "dso,symbol",
-                          "--percent-limit", "0.05"], capture_output=True, text=True).stdout
-    found = []
+                          "--percent-limit", "0"], capture_output=True, text=True).stdout
+    found = {}
     for line in out.splitlines():
-        m = re.match(r"\s*([\d.]+)%\s+(\S+)\s+\[([.k])\]\s+(.*\S)", line)
+        m = re.match(r"\s*([\d.]+)%\s+(\S+)\s+\[([.k])\]\s+(\S+)", line)
         if m:
-            found.append((float(m[1]), kind_of(m[2], m[4], m[3]), m[4]))
-    return found, None
+            symbol = f"{m[2]} (no symbols)" if m[4].startswith("0x") else m[4]
+            key = (kind_of(m[2], symbol, m[3]), symbol)
+            found[key] = found.get(key, 0.0) + float(m[1])
+    return sorted(((v, *k) for k, v in found.items()), reverse=True), None
 
 
 def profile(b):

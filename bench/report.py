@@ -13,9 +13,7 @@ EDGE_COLOUR = "#d62728"
 
 
 def number(x):
-    if x == 0:
-        return "0"
-    if abs(x) >= 100:
+    if abs(x) >= 100 or x == int(x):
         return f"{x:,.0f}"
     return f"{x:.1f}" if abs(x) >= 10 else f"{x:.2f}"
 

@@ -46,13 +46,19 @@ class Bench:
         got = {name: [] for name in contenders}
         for n in range(rounds or self.rounds):
             for name, run in contenders.items():
-                print(f"\r\033[K{what}: round {n + 1}, {name}", end="", file=sys.stderr, flush=True)
+                self.progress(f"{what}: round {n + 1}, {name}")
                 got[name].append(run())
-        print("\r\033[K", end="", file=sys.stderr)
+        self.progress("")
         return got
 
-    def row(self, item, what, unit, got, key, scale=1.0, target=None, ok=None):
-        """A comparison: the median of every contender, and how far its rounds were apart."""
+    @staticmethod
+    def progress(text):
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+    def row(self, item, what, unit, got, key, scale=1.0, target=None, ok=None, against=()):
+        """A comparison: the median of every contender, and how far its rounds were apart.
+        against: the contenders that the target is about; if they were unsteady, nobody can tell."""
         cells = {}
         for name, runs in got.items():
             values = [r[key] * scale for r in runs if key in r]
@@ -62,7 +68,8 @@ class Bench:
             spread = (max(values) - min(values)) / mid if mid else 0.0
             cells[name] = {"median": mid, "spread": spread, "rounds": values}
         noisy = target is not None and any(
-            c["spread"] > NOISE_MAX for n, c in cells.items() if n != "edge")
+            c["spread"] > NOISE_MAX for n, c in cells.items()
+            if (n in against if against else n != "edge"))
         self.rows.append({"item": item, "what": what, "unit": unit, "cells": cells,
                           "target": target, "ok": ok, "noisy": noisy})
         report.print_row(self.rows[-1])

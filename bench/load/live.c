@@ -17,9 +17,9 @@
 #include <stdlib.h>
 
 enum {
-    RING = 1024,     /* parts of a stream that may be under way */
-    IN_FLIGHT = 16,  /* QoS 1 window of a streamer */
-    RATE_MAX = 14000, /* parts/s that a tape is long enough for when the rate is not given */
+    RING = 1024,      /* parts of a stream that may be under way */
+    IN_FLIGHT = 16,   /* QoS 1 window of a streamer */
+    RATE_MAX = 32000, /* parts/s that a tape is long enough for when the rate is not given */
     DRAIN_US = 1500 * 1000,
     ID_TEXT = 80,
 };
@@ -28,10 +28,10 @@ struct stream {
     struct tape tape;
     struct mq mq;
     char topic[MQ_TOPIC_BYTES_MAX];
-    uint64_t next;          /* part to be published, from 0 */
-    uint64_t complete;      /* parts before it reached every viewer */
+    uint64_t next;     /* part to be published, from 0 */
+    uint64_t complete; /* parts before it reached every viewer */
     uint64_t sent_us[RING];
-    uint16_t got[RING];     /* viewers that have it, or missed it for good */
+    uint16_t got[RING]; /* viewers that have it, or missed it for good */
 };
 
 struct viewer {

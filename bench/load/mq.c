@@ -21,7 +21,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OUT_HEAD_BYTES = 8 + MQ_TOPIC_BYTES_MAX + MQ_LEAD_BYTES_MAX, EVENTS = 256, WRITE_ITEMS = 16 };
+enum {
+    OUT_HEAD_BYTES = 8 + MQ_TOPIC_BYTES_MAX + MQ_LEAD_BYTES_MAX,
+    EVENTS = 256,
+    WRITE_ITEMS = 16
+};
 enum { CONNACK = 2, PUBLISH = 3, PUBACK = 4, SUBSCRIBE = 8, SUBACK = 9, PINGRESP = 13 };
 enum { ACK_BYTES = 4 };
 
@@ -267,8 +271,8 @@ static void keep_rest(struct mq *mq, struct slice bytes)
     if (bytes.len > MQ_MESSAGE_BYTES_MAX)
         die("connection %d: a message of more than %d bytes", mq->number, MQ_MESSAGE_BYTES_MAX);
     if (bytes.len > mq->rest_cap) {
-        mq->rest_cap = bytes.len < MQ_MESSAGE_BYTES_MAX / 4 ? MQ_MESSAGE_BYTES_MAX / 4
-                                                            : MQ_MESSAGE_BYTES_MAX;
+        mq->rest_cap =
+            bytes.len < MQ_MESSAGE_BYTES_MAX / 4 ? MQ_MESSAGE_BYTES_MAX / 4 : MQ_MESSAGE_BYTES_MAX;
         mq->rest = mem_resize(mq->rest, mq->rest_cap);
     }
     if (bytes.len)

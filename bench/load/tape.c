@@ -126,13 +126,13 @@ static struct video video_of(const struct tape_config *config, const struct stre
 
 void tape_make(struct tape *t, const struct tape_config *config, const struct streamer *streamer)
 {
-    *t = (struct tape){.config = *config,
-                       .streamer = streamer,
-                       .video = video_of(config, streamer),
-                       .media = media_of((size_t)config->part_bytes * config->parts_n),
-                       .proofs = mem_array((size_t)config->parts_n * PROOF_HASHES_MAX,
-                                           sizeof(struct hash)),
-                       .chunks = mem_array(config->chunks_n, sizeof(struct tape_chunk))};
+    *t = (struct tape){
+        .config = *config,
+        .streamer = streamer,
+        .video = video_of(config, streamer),
+        .media = media_of((size_t)config->part_bytes * config->parts_n),
+        .proofs = mem_array((size_t)config->parts_n * PROOF_HASHES_MAX, sizeof(struct hash)),
+        .chunks = mem_array(config->chunks_n, sizeof(struct tape_chunk))};
     struct hash root = hash_media(t);
     struct hash stream = video_stream(&t->video);
     struct hash prev = {0};
@@ -155,8 +155,7 @@ size_t tape_part(const struct tape *t, uint32_t chunk, uint32_t part, uint8_t *l
     write_u16(&w, (uint16_t)part);
     write_bytes(&w, proof, merkle_proof_len(part, t->config.parts_n) * HASH_BYTES);
     CHECK(!w.full);
-    *ret_body =
-        slice_of(t->media.ptr + (size_t)part * t->config.part_bytes, t->config.part_bytes);
+    *ret_body = slice_of(t->media.ptr + (size_t)part * t->config.part_bytes, t->config.part_bytes);
     return w.len;
 }
 
@@ -174,7 +173,8 @@ static struct slice sign_video(const struct tape *t, const struct video *video, 
     uint8_t body[VIDEO_OBJECT_BYTES_MAX];
     struct writer w = writer_of(body, sizeof(body));
     video_encode(video, &w);
-    struct writer out = writer_of(arena_alloc(arena, VIDEO_OBJECT_BYTES_MAX), VIDEO_OBJECT_BYTES_MAX);
+    struct writer out =
+        writer_of(arena_alloc(arena, VIDEO_OBJECT_BYTES_MAX), VIDEO_OBJECT_BYTES_MAX);
     signed_append(&out, OBJECT_VIDEO, slice_of(body, w.len), &t->streamer->key);
     CHECK(!w.full && !out.full);
     return slice_of(out.buf, out.len);

@@ -39,8 +39,8 @@ struct tape {
     struct tape_config config;
     const struct streamer *streamer; /* borrowed */
     struct video video;
-    struct slice media; /* of one chunk; shared by all tapes of the process */
-    struct hash *proofs; /* of each part, the same in every chunk; owned */
+    struct slice media;        /* of one chunk; shared by all tapes of the process */
+    struct hash *proofs;       /* of each part, the same in every chunk; owned */
     struct tape_chunk *chunks; /* chunks_n, owned */
     struct merkle statements;
 };

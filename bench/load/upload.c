@@ -4,12 +4,13 @@
  *
  *   I1  bytes count when they are acknowledged, never when they are sent.
  */
+#include "wire/upload.h"
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bench/load/load.h"
 #include "flow/push.h"
-#include "wire/upload.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,8 +94,8 @@ static void open_upload(struct run *r, uint32_t k)
     struct tape_config config = {
         .part_bytes = load->part_bytes,
         .parts_n = load->parts_n,
-        .chunks_n = load->chunks_n ? load->chunks_n
-                                   : (uint32_t)(seconds * RATE_MAX / load->parts_n) + 1,
+        .chunks_n =
+            load->chunks_n ? load->chunks_n : (uint32_t)(seconds * RATE_MAX / load->parts_n) + 1,
         .keyframe_every = load->keyframe_every,
         .chunk_us = 1000000,
         .video_id = u->id,

@@ -4,12 +4,13 @@
  *
  *   I1  each watches video number --id-(k mod streams), and from begin to end.
  */
+#include "wire/watch.h"
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "bench/load/load.h"
 #include "flow/pull.h"
-#include "wire/watch.h"
 
 #include <stdio.h>
 

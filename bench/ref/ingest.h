@@ -110,8 +110,8 @@ static void say(const struct job *job)
                      "{\"status\":\"ok\",\"video_id\":\"ref\",\"EDGE_ID\":\"ref\","
                      "\"chunk_part\":%u,\"packet_index\":%u,\"next\":%u,\"next_part\":%u,"
                      "\"window_bytes\":1048576}",
-                     job->part.chunk.number, job->part.index, job->part.chunk.number + (unsigned)last,
-                     last ? 0u : job->part.index + 1u);
+                     job->part.chunk.number, job->part.index,
+                     job->part.chunk.number + (unsigned)last, last ? 0u : job->part.index + 1u);
     acknowledge(job->stream, text, n);
 }
 
@@ -122,10 +122,12 @@ static void ingest_run(const char *path)
     sqlite3_stmt *put;
     pthread_t thread;
     must(NULL, sqlite3_open(path, &db));
-    must(db, sqlite3_exec(db, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; "
-                              "PRAGMA synchronous=FULL; CREATE TABLE part(stream INTEGER, "
-                              "chunk INTEGER, part INTEGER, packet BLOB NOT NULL, "
-                              "PRIMARY KEY (stream, chunk, part))", NULL, NULL, NULL));
+    must(db, sqlite3_exec(db,
+                          "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; "
+                          "PRAGMA synchronous=FULL; CREATE TABLE part(stream INTEGER, "
+                          "chunk INTEGER, part INTEGER, packet BLOB NOT NULL, "
+                          "PRIMARY KEY (stream, chunk, part))",
+                          NULL, NULL, NULL));
     must(db, sqlite3_prepare_v2(db, "INSERT INTO part VALUES(?,?,?,?)", -1, &put, NULL));
     for (int i = 0; i < WORKERS; i++)
         pthread_create(&thread, NULL, verify, NULL);

@@ -86,8 +86,7 @@ static void relay(struct item item, struct sig_cache *cache)
 {
     char topic[TOPIC_BYTES];
     struct part part;
-    struct slice payload =
-        slice_of(item.message->payload, (size_t)item.message->payloadlen);
+    struct slice payload = slice_of(item.message->payload, (size_t)item.message->payloadlen);
     if (cache && (part_decode(payload, &part) != ERR_OK || part_verify(&part, cache) != ERR_OK)) {
         drop(&item);
         return;

@@ -155,8 +155,8 @@ static void cut(unsigned chunks, uint32_t part_bytes)
     packets = calloc((size_t)chunks * parts_n, sizeof(*packets));
     for (unsigned c = 0; c < chunks; c++) {
         struct cut_chunk chunk;
-        if (chunk_cut(&cutter, CHUNK_MEDIA, 0, 0, 0,
-                      slice_of(media, (size_t)parts_n * part_bytes), &chunk) != ERR_OK)
+        if (chunk_cut(&cutter, CHUNK_MEDIA, 0, 0, 0, slice_of(media, (size_t)parts_n * part_bytes),
+                      &chunk) != ERR_OK)
             exit(1);
         for (unsigned p = 0; p < parts_n; p++) {
             struct packet *to = &packets[packets_n++];

@@ -37,9 +37,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < BLOB; i++)
         blob[i] = (unsigned char)rand();
     must(NULL, sqlite3_open(argv[1], &db));
-    must(db, sqlite3_exec(db, "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; "
-                              "PRAGMA synchronous=FULL; "
-                              "CREATE TABLE part(n INTEGER PRIMARY KEY, packet BLOB NOT NULL)",
+    must(db, sqlite3_exec(db,
+                          "PRAGMA page_size=16384; PRAGMA journal_mode=WAL; "
+                          "PRAGMA synchronous=FULL; "
+                          "CREATE TABLE part(n INTEGER PRIMARY KEY, packet BLOB NOT NULL)",
                           NULL, NULL, NULL));
     must(db, sqlite3_prepare_v2(db, "INSERT INTO part VALUES(?,?)", -1, &put, NULL));
     double start_s = now_s(), seconds = atof(argv[3]);
