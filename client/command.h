@@ -47,7 +47,11 @@ extern const struct command command_login, command_ping, command_list, command_u
          .help = "host, host:port or mqtt://, mqtts://, ws://, wss:// URL",                        \
          .fallback = "mqtt://127.0.0.1:1883"},                                                     \
         {.name = "mqtt-user", .help = "user name at the broker"},                                  \
-        {.name = "mqtt-password", .help = "password at the broker"},                               \
+        {.name = "mqtt-password-file",                                                             \
+         .help = "file whose first line is the password at the broker"},                           \
+        {.name = "mqtt-password",                                                                  \
+         .help = "password at the broker, without a file",                                         \
+         .secret = true},                                                                          \
         {.name = "mqtt-ca-file",                                                                   \
          .help = "file of CA certificates (PEM) for the broker, instead of the system's"},         \
         {.name = "topic-prefix", .help = "levels before every topic"},                             \

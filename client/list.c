@@ -109,7 +109,7 @@ static enum exit_status one_page(struct session *s, const struct option *options
     }
     print_page(&wait.reply, j, config_flag(options, "json"));
     struct id next = {0};
-    if (wait.reply.n && wait.reply.next.len && id_parse(wait.reply.next, &next) != ERR_OK) {
+    if (wait.reply.next.len && id_parse(wait.reply.next, &next) != ERR_OK) {
         say("edge %s: the list goes on at what is no id", edge_id->s);
         return STATUS_FAILED;
     }

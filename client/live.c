@@ -3,14 +3,16 @@
  * short fragments, signs and sends each at once.
  *
  *   WAITING --granted--> init chunk --> STREAMING --lag, lost connection--> DROPPING
- *      ^                                    ^                                  |
- *      +---- init again: edge restarted,    +-------- keyframe, room ----------+
- *            connection back
+ *      ^                                  |    ^                               |
+ *      +--- pause, and no answer to init -+    +------- keyframe, room --------+
  *
- *   I1  Numbers have no gaps: what is dropped is dropped before it is cut.
+ *   I1  Numbers have no gaps: what is dropped is dropped before it is cut. Whatever
+ *       number an answer names, we go on with our own.
  *   I2  After a drop the next chunk begins at a keyframe and says "discontinuity".
- *   I3  Every grant is followed by an init chunk before media: an edge that
- *       started anew has none to give to its viewers.
+ *   I3  An edge that lacks our last init chunk (it started anew, or had ended us in a
+ *       pause) gets a new one before the next keyframe, for who joins then.
+ *   I4  Nobody signs statuses, errors and answers: while we are sending they make us
+ *       ask the edge (init) or cut an init chunk more, and drop nothing.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -27,9 +29,13 @@
 enum {
     LIVE_LAG_US = 3 * 1000 * 1000, /* older than this in the outbox: drop to a keyframe */
     LIVE_INIT_AGAIN_US = 3 * 1000 * 1000,
-    LIVE_FORGOTTEN_US = 8 * 1000 * 1000, /* an edge ends a live after 10 s without a sign of it */
+    ATTEND_US = 20 * 1000,
+    LIVE_QUIET_US = 5 * 1000 * 1000,  /* an edge ends a live after 10 s without a sign of it */
+    LIVE_ANSWER_US = 4 * 1000 * 1000, /* after a pause, media waits so long for the edge */
+    LIVE_WAKE_AGAIN_US = 1000 * 1000, /* and asks so often: an edge that ends us is deaf to init */
     LIVE_CAPTURE_BACK_US = 10 * 1000 * 1000, /* a fragment is dated back at most so far */
     LIVE_REFUSALS_MAX = 3,                   /* of inits in a row, once it was live */
+    LIVE_UNANSWERED_MAX = 1,                 /* inits at the end; with more the edge is gone */
     LIVE_MARKS_MAX = 256,                    /* chunks whose age in the outbox is known */
 };
 
@@ -60,12 +66,16 @@ struct live_stream {
     struct chunk_cutter cutter;
     uint8_t *init; /* owned: the init segment */
     size_t init_len;
-    bool granted, ever_granted, init_due, dropping, finished;
+    bool granted, ever_granted, dropping, finished;
+    bool init_due; /* an init chunk, before the next keyframe (I3) */
+    bool ask_due;  /* init, although we are granted: the edge may have started anew */
     enum exit_status status;
-    unsigned refusals; /* final errors since the last grant */
-    uint64_t asked_us; /* last init sent */
-    uint64_t alive_us; /* last chunk sent, or answer of the edge: it knows that we are there */
-    uint64_t uptime_s; /* of the edge, to see that it started anew */
+    unsigned refusals;   /* final errors since the last answer */
+    unsigned unanswered; /* inits sent since the last answer */
+    unsigned complaints; /* errors while we were sending */
+    uint64_t asked_us;   /* last init sent */
+    uint64_t sent_us;    /* last chunk or init sent: the edge knows that we are there */
+    uint64_t uptime_s;   /* of the edge, to see that it started anew */
     uint64_t last_capture_us;
     /* how far behind the broker is */
     uint64_t published_bytes;
@@ -91,7 +101,7 @@ static bool send_cut(struct live_stream *l, const struct cut_chunk *cut)
         l->published_bytes += len;
     }
     l->bytes += cut->chunk.payload_len;
-    l->alive_us = clock_mono_us();
+    l->sent_us = clock_mono_us();
     return true;
 }
 
@@ -149,12 +159,6 @@ static void send_chunk(struct live_stream *l, enum chunk_kind kind, uint16_t fla
     mark(l, clock_mono_us());
 }
 
-static void ask_again(struct live_stream *l)
-{
-    l->granted = false;
-    l->asked_us = 0;
-}
-
 static void drop(struct live_stream *l)
 {
     l->drops += !l->dropping;
@@ -162,77 +166,64 @@ static void drop(struct live_stream *l)
     l->dropped++;
 }
 
-/* One fragment goes out, or is dropped. */
-static void publish(struct live_stream *l, const struct fragment *f)
-{
-    if (l->granted && clock_mono_us() - l->alive_us > LIVE_FORGOTTEN_US)
-        ask_again(l); /* the edge may have ended it, and would not say so */
-    size_t need = f->len + (l->init_due ? l->init_len : 0);
-    bool behind = lag_us(l, clock_mono_us()) > LIVE_LAG_US || !fits(l, need);
-    if (!l->granted || behind || (l->dropping && !f->keyframe)) {
-        drop(l); /* I1 */
-        return;
-    }
-    uint16_t flags = f->keyframe ? CHUNK_KEYFRAME : 0;
-    if (l->dropping)
-        flags |= CHUNK_DISCONTINUITY; /* I2 */
-    l->dropping = false;
-    if (l->init_due) {
-        l->init_due = false;
-        send_chunk(l, CHUNK_INIT, 0, 0, slice_of(l->init, l->init_len)); /* I3 */
-    }
-    send_chunk(l, CHUNK_MEDIA, flags, f->duration_us, slice_of(f->bytes, f->len));
-}
-
 /* ------------------------------------------------------------------ the edge */
 
-/* Init, until it is granted; and again in a pause, so that the edge does not take it for the end.
+static void lose_grant(struct live_stream *l)
+{
+    l->granted = false;
+    l->asked_us = 0;
+}
+
+static void ask(struct live_stream *l)
+{
+    if (publication_init(&l->pub) != ERR_OK)
+        return;
+    l->asked_us = l->sent_us = clock_mono_us();
+    l->unanswered++;
+    l->ask_due = false;
+}
+
+/*
+ * Init: until it is answered, when the edge may have started anew, and in a pause,
+ * so that it does not take that for the end.
  */
 static void ask_if_due(struct live_stream *l)
 {
     uint64_t now_us = clock_mono_us();
-    bool pause = now_us - l->alive_us >= LIVE_INIT_AGAIN_US;
-    if ((l->granted && !pause) || !l->pub.session.up ||
-        (l->asked_us && now_us - l->asked_us < LIVE_INIT_AGAIN_US))
-        return;
-    if (publication_init(&l->pub) == ERR_OK)
-        l->asked_us = now_us;
+    bool pause = now_us - l->sent_us >= LIVE_INIT_AGAIN_US;
+    bool due = !l->granted || l->unanswered || l->ask_due || pause;
+    if (due && l->pub.session.up && (!l->asked_us || now_us - l->asked_us >= LIVE_INIT_AGAIN_US))
+        ask(l);
 }
 
-static void take_grant(struct live_stream *l, const struct upload_ack *ack)
+static void take_answer(struct live_stream *l, const struct upload_ack *ack)
 {
-    l->alive_us = clock_mono_us();
-    if (l->granted)
-        return;
-    /* The edge knows of more than we sent: it cannot be this stream. */
-    if (ack->next > l->cutter.next_number)
-        return;
-    l->granted = true;
+    if (ack->next <= l->cutter.init_number)
+        l->init_due = true; /* I3; the number itself says nothing else to us (I1) */
+    l->granted = l->ever_granted = true;
+    l->unanswered = 0;
     l->refusals = 0;
-    l->init_due = true;
-    if (l->ever_granted)
-        l->dropping = true; /* I3: the init chunk goes out with a keyframe */
-    l->ever_granted = true;
 }
 
 static void take_error(struct live_stream *l, const struct wire_error *error)
 {
-    enum err err = wire_code_err(error->code_text);
+    bool final = publication_final(wire_code_err(error->code_text));
     char message[200];
     snprintf(l->refusal, sizeof(l->refusal), "%s (%.*s)",
              text_safe(error->message, message, sizeof(message)),
              (int)(error->code_text.len < 20 ? error->code_text.len : 20),
              (const char *)error->code_text.ptr);
-    bool final = publication_final(err);
-    l->refusals += !l->granted && final;
-    if (!l->granted && final && (!l->ever_granted || l->refusals >= LIVE_REFUSALS_MAX)) {
-        progress_clear(&l->progress);
-        say("edge %s refuses: %s", l->pub.edge_id.s, l->refusal);
-        l->status = STATUS_FAILED;
-        l->finished = true;
-    } else if (l->granted && (err == ERR_UNKNOWN || err == ERR_NOT_READY)) {
-        ask_again(l);
+    if (l->granted) {
+        l->complaints++; /* I4 */
+        return;
     }
+    l->refusals += final;
+    if (!final || (l->ever_granted && l->refusals < LIVE_REFUSALS_MAX))
+        return;
+    progress_clear(&l->progress);
+    say("edge %s refuses: %s", l->pub.edge_id.s, l->refusal);
+    l->status = STATUS_FAILED;
+    l->finished = true;
 }
 
 /* The edge's heartbeat: its uptime goes back when it started anew, and knows nothing of us. */
@@ -242,8 +233,7 @@ static void take_status(struct live_stream *l, struct slice payload, struct aren
     if (edge_status_decode(payload, arena, &status) != ERR_OK ||
         !id_eq(&status.edge_id, &l->pub.edge_id))
         return;
-    if (l->granted && (!status.online || status.uptime_s < l->uptime_s))
-        ask_again(l);
+    l->ask_due = l->ask_due || !status.online || status.uptime_s < l->uptime_s; /* I4 */
     l->uptime_s = status.uptime_s;
 }
 
@@ -261,7 +251,7 @@ static void take_message(struct live_stream *l, const struct topic *topic, struc
             take_error(l, &error);
     } else if (upload_ack_decode(payload, &arena, &ack) == ERR_OK &&
                id_eq(&ack.video_id, &l->pub.video.video_id)) {
-        take_grant(l, &ack);
+        take_answer(l, &ack);
     }
 }
 
@@ -274,13 +264,59 @@ static void attend(struct live_stream *l, uint64_t deadline_us)
         ask_if_due(l);
         switch (session_wait(&l->pub.session, deadline_us, &msg, &topic)) {
         case SESSION_MESSAGE: take_message(l, &topic, msg->payload); break;
-        case SESSION_DOWN: ask_again(l); break;
+        case SESSION_DOWN: lose_grant(l); break;
         case SESSION_STOP: l->finished = true; break;
         case SESSION_TIMEOUT: return;
         case SESSION_UP:
         case SESSION_DRAINED: break;
         }
     } while (!l->finished);
+}
+
+/*
+ * After a pause the edge may have ended us, and would not say so: media goes on
+ * when it has answered, for what comes while it begins anew is lost.
+ */
+static void wake_edge(struct live_stream *l)
+{
+    uint64_t now_us = clock_mono_us();
+    uint64_t deadline_us = now_us + LIVE_ANSWER_US;
+    if (!l->granted || now_us - l->sent_us < LIVE_QUIET_US)
+        return;
+    l->unanswered = 0;
+    ask(l);
+    while (l->granted && l->unanswered && !l->finished && now_us < deadline_us) {
+        attend(l, now_us + ATTEND_US);
+        now_us = clock_mono_us();
+        if (l->unanswered && now_us - l->asked_us >= LIVE_WAKE_AGAIN_US)
+            ask(l);
+    }
+    if (l->unanswered)
+        l->granted = false;
+}
+
+/* ------------------------------------------------------------------ media */
+
+/* One fragment goes out, or is dropped. */
+static void publish(struct live_stream *l, const struct fragment *f)
+{
+    wake_edge(l);
+    bool init = l->init_due && (f->keyframe || l->cutter.next_number == 1);
+    size_t need = f->len + (init ? l->init_len : 0);
+    bool behind = lag_us(l, clock_mono_us()) > LIVE_LAG_US || !fits(l, need);
+    if (!l->granted || behind || (l->dropping && !f->keyframe)) {
+        drop(l); /* I1 */
+        return;
+    }
+    uint16_t flags = f->keyframe ? CHUNK_KEYFRAME : 0;
+    if (l->dropping)
+        flags |= CHUNK_DISCONTINUITY; /* I2 */
+    l->dropping = false;
+    if (init) {
+        l->init_due = false;
+        send_chunk(l, CHUNK_INIT, 0, 0, slice_of(l->init, l->init_len)); /* I3 */
+    }
+    send_chunk(l, CHUNK_MEDIA, flags, f->duration_us, slice_of(f->bytes, f->len));
 }
 
 /* ------------------------------------------------------------------ running */
@@ -295,7 +331,7 @@ static enum exit_status wait_for_grant(struct live_stream *l)
                 say("edge %s does not get on: %s", l->pub.edge_id.s, l->refusal);
             return session_status(&l->pub.session, ERR_TIMEOUT, l->pub.edge_id.s);
         }
-        attend(l, now_us + 20 * 1000);
+        attend(l, now_us + ATTEND_US);
     }
     return l->status;
 }
@@ -342,14 +378,30 @@ static enum exit_status stream(struct live_stream *l)
 }
 
 /* The signed end, and whatever is still on its way. */
-static void finish(struct live_stream *l)
+static enum exit_status finish(struct live_stream *l)
 {
+    enum exit_status status = STATUS_OK;
     if (l->cutter.next_number > 1)
         send_chunk(l, CHUNK_END, 0, 0, (struct slice){0});
     if (bus_flush(l->pub.session.bus, SESSION_FLUSH_MS) != ERR_OK) {
         progress_clear(&l->progress);
         say("the broker did not take the last of it within %d s", SESSION_FLUSH_MS / 1000);
+        status = STATUS_NO_ANSWER;
     }
+    attend(l, clock_mono_us()); /* what has been said about it by now */
+    return status;
+}
+
+/* What nobody saw, as far as we know. */
+static enum exit_status verdict(struct live_stream *l)
+{
+    if (l->complaints)
+        say("edge %s refused %u times; the last time: %s", l->pub.edge_id.s, l->complaints,
+            l->refusal);
+    if (l->granted && l->unanswered <= LIVE_UNANSWERED_MAX)
+        return STATUS_OK;
+    say("edge %s no longer answers: the last of it may have reached nobody", l->pub.edge_id.s);
+    return STATUS_NO_ANSWER;
 }
 
 static void summary(const struct live_stream *l, bool json)
@@ -399,6 +451,7 @@ static enum exit_status go_live(struct live_stream *l, const struct option *opti
     p->video.media_type = slice_str("video/mp4");
     p->video.codecs = slice_str(media_codecs(l->media));
     publication_sign(p, &(struct hash){0}, clock_utc_us());
+    l->init_due = true;
     chunk_cutter_init(&l->cutter, &p->stream, &p->streamer.key, PART_PAYLOAD_BYTES_MAX);
     l->started_us = clock_mono_us();
     progress_init(&l->progress, "live", 0, json, l->started_us);
@@ -408,10 +461,12 @@ static enum exit_status go_live(struct live_stream *l, const struct option *opti
     if (!json && !l->progress.shown)
         say("live as %s at edge %s", p->video.video_id.s, p->edge_id.s);
     status = stream(l);
-    finish(l);
+    enum exit_status end = finish(l);
     progress_clear(&l->progress);
+    if (end == STATUS_OK && status == STATUS_OK)
+        end = verdict(l);
     summary(l, json);
-    return status;
+    return status == STATUS_OK ? end : status;
 }
 
 static bool is_file(const char *input)

@@ -24,6 +24,10 @@ static struct option options_login[] = {
     {.name = "password-file",
      .env = "EDGECTL_PASSWORD_FILE",
      .help = "file whose first line is the password"},
+    {.name = "password",
+     .env = "EDGECTL_PASSWORD",
+     .help = "the password, without a file",
+     .secret = true},
     {.name = "token",
      .env = "EDGECTL_TOKEN",
      .help = "a provider's access token (JWT) instead of user and password"},
@@ -72,7 +76,7 @@ static enum err file_password(const char *path, char *ret, size_t cap)
 static enum exit_status get_password(const struct option *options, char *ret, size_t cap)
 {
     const char *path = config_text(options, "password-file");
-    const char *env = getenv("EDGECTL_PASSWORD");
+    const char *env = config_text(options, "password");
     enum err err = ERR_OK;
     if (path)
         err = file_password(path, ret, cap);

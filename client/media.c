@@ -355,12 +355,6 @@ const char *media_why(const struct media *m)
     return m->why;
 }
 
-uint64_t media_position(const struct media *m)
-{
-    int64_t at = m->in->pb ? avio_tell(m->in->pb) : 0;
-    return at > 0 ? (uint64_t)at : 0;
-}
-
 /* ------------------------------------------------------------------ reading */
 
 static struct track *track_of(struct media *m, int input_index)

@@ -61,9 +61,6 @@ void media_close(struct media *media);
 /* media_codecs: RFC 6381 names where known, libavcodec's otherwise, with commas. Borrowed. */
 const char *media_codecs(const struct media *media);
 
-/* media_position: bytes of the input that were read. */
-uint64_t media_position(const struct media *media);
-
 /*
  * media_next: the next fragment; the first one is the init segment.
  * now_us       monotonic; looked at when paced.

@@ -6,6 +6,8 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
 #include "client/say.h"
 #include "trust/crypto.h"
 
@@ -17,7 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ID_RANDOM_BYTES = 16, LANE = 0 };
+enum { ID_RANDOM_BYTES = 16, LANE = 0, PASSWORD_FILE_BYTES_MAX = 1024 };
 
 /* ------------------------------------------------------------------ signals */
 
@@ -59,20 +61,25 @@ static void random_id(struct id *ret)
     hex_encode(slice_of(bytes, sizeof(bytes)), ret->s);
 }
 
-static bool prefix_ok(const char *prefix)
+/* The first line of --mqtt-password-file, else MQTT_PASSWORD; NULL: none. ret_file is its text. */
+static enum err broker_password(const struct option *options, char **ret_file,
+                                const char **ret_password)
 {
-    struct slice s = slice_str(prefix);
-    if (s.len > TOPIC_PREFIX_BYTES_MAX)
-        return false;
-    while (s.len) {
-        const uint8_t *slash = memchr(s.ptr, '/', s.len);
-        size_t n = slash ? (size_t)(slash - s.ptr) : s.len;
-        struct id level;
-        if (id_parse(slice_of(s.ptr, n), &level) != ERR_OK || (slash && n + 1 == s.len))
-            return false;
-        s = slice_from(s, slash ? n + 1 : n);
+    const char *path = config_text(options, "mqtt-password-file");
+    size_t len;
+    if (!path) {
+        *ret_password = config_text(options, "mqtt-password");
+        return ERR_OK;
     }
-    return true;
+    enum err err = file_read(path, PASSWORD_FILE_BYTES_MAX, ret_file, &len);
+    if (err != ERR_OK) {
+        say("--mqtt-password-file %s cannot be read (%s)", path,
+            err == ERR_IO ? strerror(errno) : err_name(err));
+        return err;
+    }
+    (*ret_file)[strcspn(*ret_file, "\r\n")] = '\0';
+    *ret_password = *ret_file;
+    return ERR_OK;
 }
 
 static enum exit_status wait_for_broker(struct session *s)
@@ -101,18 +108,23 @@ enum exit_status session_open(struct session *s, const struct option *options)
 {
     *s = (struct session){.timeout_us = config_uint(options, "timeout") * 1000000u};
     const char *prefix = config_text(options, "topic-prefix");
-    if (prefix && !prefix_ok(prefix)) {
-        say("--topic-prefix '%s': give levels of [A-Za-z0-9_-] joined by '/', at most %d bytes",
-            prefix, TOPIC_PREFIX_BYTES_MAX);
+    if (!topic_prefix_ok(slice_str(prefix))) {
+        say("--topic-prefix '%s': give at most %d levels of [A-Za-z0-9_-] joined by '/', and %d "
+            "bytes",
+            prefix, TOPIC_PREFIX_LEVELS_MAX, TOPIC_PREFIX_BYTES_MAX);
         return STATUS_USAGE;
     }
     snprintf(s->prefix, sizeof(s->prefix), "%s", prefix ? prefix : "");
     random_id(&s->id);
+    CLEANUP(mem_free_ptr) char *password_file = NULL;
+    const char *password = NULL;
+    if (broker_password(options, &password_file, &password) != ERR_OK)
+        return STATUS_USAGE;
     struct bus_config config = {
         .broker = config_text(options, "mqtt-broker"),
         .client_id = s->id.s,
         .user = config_text(options, "mqtt-user"),
-        .password = config_text(options, "mqtt-password"),
+        .password = password,
         .ca_file = config_text(options, "mqtt-ca-file"),
         .lanes = {{.name = "",
                    .inbox_bytes_max = SESSION_INBOX_BYTES_MAX,
@@ -122,6 +134,8 @@ enum exit_status session_open(struct session *s, const struct option *options)
         .lanes_n = 1,
     };
     enum err err = bus_open(&config, &s->bus);
+    if (password_file)
+        crypto_wipe(password_file, strlen(password_file));
     if (err == ERR_FORMAT) {
         say("--mqtt-broker '%s' is no broker address: give host, host:port or mqtt://host:port",
             config.broker);

@@ -11,6 +11,9 @@
  *       chain, manifest and sha256 cover the whole file.
  *   I3  Cutting is deterministic, so chunk n is the same bytes and statement in
  *       every run with the same state.
+ *   I4  A receipt may come with any acknowledgement: if the last answer was lost,
+ *       init is answered as done. It is kept when its signatures hold, and ends the
+ *       upload once everything is cut and it says the same.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -60,7 +63,8 @@ struct upload {
     uint8_t manifest[OBJECT_BYTES_MAX];
     size_t manifest_len;
     struct hash manifest_hash;
-    uint64_t receipt_us; /* its time */
+    struct receipt receipt; /* I4 */
+    bool has_receipt;
     unsigned refusals;
     char refusal[256];
     struct progress progress;
@@ -229,7 +233,7 @@ static void send_due(struct upload *u, uint64_t now_us)
 
 /* ------------------------------------------------------------------ answers */
 
-/* Why a receipt is not one; NULL: it holds. */
+/* Why a receipt is none of this edge for this upload; NULL: it is, and is kept (I4). */
 static const char *receipt_fault(struct upload *u, const struct upload_ack *ack)
 {
     struct credential edge;
@@ -244,10 +248,35 @@ static const char *receipt_fault(struct upload *u, const struct upload_ack *ack)
     if (!id_eq(&r.zone_id, &u->pub.zone.zone_id) || !id_eq(&r.edge_id, &u->pub.edge_id) ||
         !hash_eq(&r.stream, &u->pub.stream) || r.track != 0)
         return "it is about another upload";
-    if (r.last_chunk != u->cutter.next_number - 1 || !hash_eq(&r.hash, &u->manifest_hash))
-        return "it is about other chunks than were sent";
-    u->receipt_us = r.time_us;
+    u->receipt = r;
+    u->has_receipt = true;
     return NULL;
+}
+
+/* Everything is cut: the upload is done if the receipt is about that. */
+static enum exit_status settle(struct upload *u)
+{
+    if (!u->manifest_len)
+        make_manifest(u);
+    if (u->receipt.last_chunk == u->cutter.next_number - 1 &&
+        hash_eq(&u->receipt.hash, &u->manifest_hash)) {
+        push_receipt(&u->push);
+        return STATUS_OK;
+    }
+    progress_clear(&u->progress);
+    say("edge %s has signed a receipt about other chunks than were sent", u->pub.edge_id.s);
+    return STATUS_UNVERIFIED;
+}
+
+/*
+ * A refusal is believed when it answers our first init; later only if it comes
+ * again and again while nothing moves: strangers may write here as well.
+ */
+static bool believed(struct upload *u)
+{
+    bool stands_still = u->push.state == PUSH_INIT || u->push.silences > 0;
+    u->refusals++;
+    return !u->granted || (u->refusals >= REFUSALS_MAX && stands_still);
 }
 
 static void keep_state(struct upload *u)
@@ -272,13 +301,13 @@ static enum exit_status take_ack(struct upload *u, const struct upload_ack *ack)
     uint32_t window =
         ack->window_bytes < UPLOAD_WINDOW_OURS_MAX ? ack->window_bytes : UPLOAD_WINDOW_OURS_MAX;
     uint32_t next = u->push.next, next_part = u->push.next_part;
-    if (ack->receipt.len && u->push.state == PUSH_FINISHING && u->manifest_len) {
-        const char *fault = receipt_fault(u, ack);
-        if (!fault) {
-            push_receipt(&u->push);
+    const char *fault = ack->receipt.len ? receipt_fault(u, ack) : NULL;
+    if (fault) {
+        snprintf(u->refusal, sizeof(u->refusal), "its receipt does not hold: %s", fault);
+        if (!believed(u))
             return STATUS_OK;
-        }
-        say("edge %s answers with a receipt that does not hold: %s", u->pub.edge_id.s, fault);
+        progress_clear(&u->progress);
+        say("edge %s: %s", u->pub.edge_id.s, u->refusal);
         return STATUS_UNVERIFIED;
     }
     if (u->push.state == PUSH_INIT) {
@@ -297,10 +326,6 @@ static enum exit_status take_ack(struct upload *u, const struct upload_ack *ack)
     return STATUS_OK;
 }
 
-/*
- * An error is believed when it answers our first init; later only if it comes
- * again and again while nothing moves: strangers may write here as well.
- */
 static enum exit_status take_error(struct upload *u, const struct wire_error *error)
 {
     enum err err = wire_code_err(error->code_text);
@@ -309,11 +334,7 @@ static enum exit_status take_error(struct upload *u, const struct wire_error *er
     snprintf(u->refusal, sizeof(u->refusal), "%s (%.*s)", message,
              (int)(error->code_text.len < 20 ? error->code_text.len : 20),
              (const char *)error->code_text.ptr);
-    if (!publication_final(err))
-        return STATUS_OK;
-    u->refusals++;
-    bool stands_still = u->push.state == PUSH_INIT || u->push.silences > 0;
-    if (u->granted && (u->refusals < REFUSALS_MAX || !stands_still))
+    if (!publication_final(err) || !believed(u))
         return STATUS_OK;
     progress_clear(&u->progress);
     say("edge %s refuses: %s", u->pub.edge_id.s, u->refusal);
@@ -374,6 +395,8 @@ static enum exit_status push_all(struct upload *u)
         if (s->up)
             send_due(u, now_us);
         status = send_parts(u, &more);
+        if (status == STATUS_OK && u->has_receipt && u->all_cut)
+            return settle(u);
         if (status != STATUS_OK)
             return status;
         progress_draw(&u->progress, u->safe_bytes, u->pub.video.video_id.s, now_us);
@@ -442,7 +465,7 @@ static void summary(const struct upload *u, bool json)
     struct sink sum = {.hash = u->hash};
     char digest[SINK_SHA256_TEXT_BYTES], receipt[ISO8601_BYTES];
     sink_sha256(&sum, digest);
-    clock_iso8601(u->receipt_us, receipt);
+    clock_iso8601(u->receipt.time_us, receipt);
     double seconds = (double)(clock_mono_us() - u->started_us) / 1e6;
     if (!json) {
         printf("uploaded %s to %s: %u chunks, %llu bytes, sha256 %s, receipt of %s verified\n",

@@ -16,6 +16,7 @@ struct stored {
     struct pull pull;
     struct hash current; /* the statement under which the current chunk stands */
     uint64_t useful_us;  /* last time that a part was taken */
+    bool ended_early;    /* since then the edge said that this was all, and it was not */
     struct wire_error error;
     struct arena arena; /* the error's texts */
 };
@@ -93,6 +94,7 @@ static enum exit_status take_part(struct stored *st, struct slice packet)
         return STATUS_OK;
     }
     st->useful_us = now_us;
+    st->ended_early = false;
     enum exit_status status = check_chunk(st, &part);
     if (status == STATUS_OK)
         status = view_write(v, part.payload);
@@ -114,8 +116,11 @@ static void take_json(struct stored *st, struct slice payload)
     if (watch_reply_classify(payload, &kind) != ERR_OK)
         return;
     if (kind == WATCH_REPLY_END && watch_end_decode(payload, &arena, &end) == ERR_OK &&
-        end.has_pull && id_eq(&end.video_id, &v->order.video_id))
+        end.has_pull && id_eq(&end.video_id, &v->order.video_id)) {
         pull_end(&st->pull, end.pull, now_us);
+        if (end.pull == st->pull.pull)
+            st->ended_early = st->pull.state != PULL_ENDED;
+    }
     if (kind == WATCH_REPLY_INFO && watch_info_decode(payload, &arena, &info) == ERR_OK)
         view_token(v, info.token);
     if (kind != WATCH_REPLY_ERROR)
@@ -138,6 +143,11 @@ static enum exit_status gave_up(const struct stored *st)
             v->rejected_why);
         return STATUS_UNVERIFIED;
     }
+    if (st->ended_early) {
+        say("truncated at chunk %u: edge %s says that this is all, and it is not", st->pull.chunk,
+            v->edge_id.s);
+        return STATUS_UNVERIFIED;
+    }
     if (st->error.code_text.len)
         say("edge %s stops at part %u of chunk %u: %.*s (%.*s)", v->edge_id.s, st->pull.part,
             st->pull.chunk, SLICE_FMT(st->error.message), SLICE_FMT(st->error.code_text));
@@ -145,6 +155,14 @@ static enum exit_status gave_up(const struct stored *st)
         say("edge %s no longer answers; it stopped at part %u of chunk %u", v->edge_id.s,
             st->pull.part, st->pull.chunk);
     return STATUS_NO_ANSWER;
+}
+
+/* When to give up: an edge that has less than was signed is asked again, but not for long. */
+static uint64_t patience_end_us(const struct stored *st)
+{
+    uint64_t timeout_us = st->view->session->timeout_us;
+    bool less = st->ended_early && timeout_us < WATCH_PATIENCE_US;
+    return st->useful_us + (less ? timeout_us : WATCH_PATIENCE_US);
 }
 
 static bool going_on(const struct stored *st)
@@ -161,13 +179,16 @@ static enum exit_status pull_all(struct stored *st)
         CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
         struct topic topic;
         uint64_t now_us = clock_mono_us();
-        if (now_us - st->useful_us > WATCH_PATIENCE_US)
+        uint64_t end_us = patience_end_us(st);
+        if (now_us >= end_us)
             return gave_up(st);
         if (v->session->up)
             send_requests(st, now_us);
         uint64_t wake_us = v->session->up ? pull_deadline_us(&st->pull) : UINT64_MAX;
         if (wake_us > now_us + PULL_SILENCE_US)
             wake_us = now_us + PULL_SILENCE_US;
+        if (wake_us > end_us)
+            wake_us = end_us;
         switch (session_wait(v->session, wake_us, &msg, &topic)) {
         case SESSION_STOP: say("interrupted; nothing is kept"); return STATUS_FAILED;
         case SESSION_UP:

@@ -8,7 +8,7 @@ import threading
 import pytest
 from ec import roles, trust
 from ec.client import TIMEOUT_S, Client, eventually, fresh_id
-from ec.cluster import BUILD, SANITIZER, Process, clean_environment
+from ec.cluster import BUILD, SANITIZER, Broker, Process, clean_environment, die_with_parent
 from ec.media import noise
 
 OK, FAILED, USAGE, NOBODY, UNVERIFIED = range(5)
@@ -166,11 +166,51 @@ def test_no_broker_is_status_3_within_the_timeout(ctl, command):
     [
         ["nonsense"], [], ["upload"], ["watch"], ["ping", "--no-such-option"],
         ["watch", "a/b"], ["upload", "file", "--id", "a b"],
+        ["ping", "--topic-prefix", "a/b/c/d/e"], ["ping", "--topic-prefix", "a/"],
+        ["ping", "--mqtt-password", "secret"], ["ping", "--mqtt-password-file", "no-such-file"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_status_2(ctl, arguments):
     ctl.folder.joinpath("file").write_bytes(b"x")
     assert ctl.run(*arguments, expect=USAGE).stderr
+
+
+@pytest.fixture
+def locked_broker(folder):
+    """A broker that lets in only who knows the password."""
+    broker = Broker.reserved(folder)
+    users, config = folder / "users", folder / "locked.conf"
+    users.touch(0o600)
+    subprocess.run(["mosquitto_passwd", "-b", users, "ctl", "let me in"], check=True, timeout=60)
+    config.write_text(f"listener {broker.port} 127.0.0.1\nuser root\npassword_file {users}\n")
+    broker.process = Process(["/usr/sbin/mosquitto", "-c", config], folder)
+    broker.process.wait_line("running")
+    yield broker
+    broker.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "password", "let_in"),
+    [
+        ("file", "let me in\n", True), ("file", "wrong", False),
+        ("MQTT_PASSWORD", "let me in", True), ("MQTT_PASSWORD", "wrong", False),
+        (".env", "let me in", True),
+    ],
+)  # fmt: skip
+def test_the_password_at_the_broker(folder, locked_broker, where, password, let_in):
+    """From a file or a variable, never from the command line, which everybody can read."""
+    tool = Edgectl(locked_broker.url, folder)
+    arguments = ["ping", "--timeout", "1", "--mqtt-user", "ctl"]
+    if where == "file":
+        (folder / "password").write_text(password)
+        arguments += ["--mqtt-password-file", "password"]
+    elif where == ".env":
+        (folder / ".env").write_text(f"MQTT_PASSWORD='{password}'\n")
+    else:
+        tool.env[where] = password
+    said = tool.run(*arguments, expect=NOBODY).stderr  # nobody is there to answer in any case
+    assert ("no connection" not in said) == let_in, said
+    assert ("not authorised" not in said) == let_in, said
 
 
 def test_a_file_that_is_not_there(ctl):
@@ -271,6 +311,24 @@ def test_it_watches_what_python_signed(ctl, streamer, edge1, edge2, client):
     out = ctl.folder / f"{stream.video_id}.out"
     ctl.run("watch", stream.video_id, "--edge", edge2, "-o", out)
     assert out.read_bytes() == stream.payload
+
+
+def test_an_upload_whose_receipt_was_lost_is_done(ctl, video_id, edge1):
+    """The edge has it all and said so, but nobody heard: the same command must succeed."""
+    source = ctl.folder / f"{video_id}.bin"
+    source.write_bytes(noise(30_000_000))
+    command = ["upload", source, "--id", video_id, "--edge", edge1]
+    state = ctl.folder / "home" / "uploads" / video_id
+    first = ctl.start(*command, "--json")
+    kept = eventually(lambda: state.read_bytes() if state.exists() else None, pause=0)
+    assert first.wait() == OK, first.output
+    assert not state.exists()
+    state.write_bytes(kept)  # as it would be, had the receipt not come
+    again = ctl.json(*command)
+    assert again["resumed"]
+    assert again["receipt_at"] == json.loads(first.lines[-1])["receipt_at"]
+    assert again["sha256"] == sha256(source)
+    assert not state.exists()
 
 
 def test_an_id_that_is_taken(ctl, streamer, edge1):
@@ -432,8 +490,10 @@ def test_nothing_unverified_is_written(ctl, cluster, streamer, viewer, edge1):
             watcher.check_output()
             assert watcher.output, lie
             assert not (ctl.folder / f"{liars[lie].id}.out").exists(), lie
-            if lie in ("a flipped bit", "all garbage"):
+            if lie != "a hole":
                 assert watcher.wait() == UNVERIFIED, lie
+            if lie == "the end is missing":
+                assert "truncated at chunk 3" in watcher.output
     finally:
         for liar in liars.values():
             liar.close()
@@ -528,3 +588,180 @@ def test_it_watches_a_live_that_python_signs(ctl, streamer, client, edge1):
     client.publish(topic, stream.end().parts[0].packet)
     assert watch.wait() == OK, watch.output
     assert out.read_bytes() in (stream.payload, stream.payload[20_000:])
+
+
+@pytest.fixture(scope="module")
+def transport(clip):
+    """The clip as what a camera sends: a stream of packets that begins anywhere."""
+    done = subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-i", clip, "-c", "copy", "-f", "mpegts", "-"],
+        capture_output=True,
+        check=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.stdout
+
+
+class Camera:
+    """`edgectl live -`, fed by hand."""
+
+    def __init__(self, ctl, *arguments):
+        self._popen = subprocess.Popen(
+            [str(a) for a in (BUILD / "edgectl", "live", "-", "--json", *arguments)],
+            cwd=ctl.folder,
+            env={**clean_environment(), **ctl.env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=die_with_parent,
+        )
+
+    def feed(self, data):
+        self._popen.stdin.write(data)
+        self._popen.stdin.flush()
+
+    def close(self, expect=OK):
+        """Its summary, and what it said."""
+        out, err = self._popen.communicate(timeout=TIMEOUT_S)
+        assert not SANITIZER.search(err.decode()), err
+        assert self._popen.returncode == expect, (self._popen.returncode, err)
+        return json.loads(out), err.decode()
+
+    def reap(self):
+        self._popen.kill()
+        self._popen.wait()
+
+
+@pytest.fixture
+def camera(ctl):
+    started = []
+
+    def start(*arguments):
+        started.append(Camera(ctl, *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.reap()
+
+
+def cut_in_two(transport):
+    """Between packets, about in the middle."""
+    half = len(transport) // 2 // 188 * 188
+    return transport[:half], transport[half:]
+
+
+def test_a_live_goes_on_after_a_pause(camera, transport, video_id, client, edge1):
+    """The edge ends a live that is silent for 10 s; the camera begins it again, also for joiners."""
+    topic = f"live/watch/{edge1}/{video_id}"
+    client.subscribe(topic)
+    before, after = cut_in_two(transport)
+    source = camera("--id", video_id, "--edge", edge1)
+    source.feed(before)
+    video = roles.Video(client.expect(topic).json, roles.fetch_zone(client))
+    client.expect(topic, lambda m: m.get("end") == 1)
+    first = [trust.Part(m.payload) for m in client.take_all(topic, lambda m: m.binary)]
+    source.feed(after)
+    summary, said = source.close()
+    assert summary["dropped_fragments"] == 0, said
+    client.expect(topic, lambda m: m.binary and trust.Part(m.payload).chunk["kind"] == trust.END)
+    rest = [trust.Part(m.payload) for m in client.take_all(topic, lambda m: m.binary)]
+    for part in first + rest:
+        part.verify(video.pk, video.stream)
+    numbers = [part.chunk["number"] for part in first + rest]
+    assert sorted(set(numbers)) == list(range(1, summary["chunks"]))
+    inits = [p.chunk["number"] for p in rest if p.chunk["kind"] == trust.INIT]
+    assert len(inits) == 1
+    keyframe = next(p.chunk for p in rest if p.chunk["number"] == inits[0] + 1)
+    assert keyframe["flags"] & trust.KEYFRAME
+    assert {p.chunk["init_number"] for p in rest if p.chunk["number"] > inits[0]} == {inits[0]}
+
+
+def test_who_joins_after_a_pause_can_play(camera, ctl, transport, video_id, client, edge1):
+    topic = f"live/watch/{edge1}"
+    client.subscribe(topic, f"{topic}/{video_id}")
+    before, after = cut_in_two(transport)
+    begin, end = after[: -len(after) // 4 // 188 * 188], after[-len(after) // 4 // 188 * 188 :]
+    source = camera("--id", video_id, "--edge", edge1)
+    source.feed(before)
+    client.expect(f"{topic}/{video_id}", lambda m: m.get("end") == 1)
+    client.take_all(f"{topic}/{video_id}")
+    source.feed(begin)
+    client.expect(
+        f"{topic}/{video_id}",
+        lambda m: m.binary and trust.Part(m.payload).chunk["flags"] & trust.KEYFRAME,
+    )
+    out = ctl.folder / f"{video_id}.mp4"
+    watch = ctl.start("watch", video_id, "--edge", edge1, "-o", out)
+    client.expect(topic, lambda m: m.get("video_id") == video_id)
+    source.feed(end)
+    source.close()
+    assert watch.wait() == OK, watch.output
+    assert probe(out)[0] == {"h264", "aac"}
+
+
+def test_strangers_do_not_steer_a_live(ctl, clip, video_id, client, extra_edge):
+    """Nobody signs a status or an error: the edge is asked, and nothing is dropped."""
+    edge = extra_edge().id
+    topic, watched = f"live/upload/{edge}", f"live/watch/{edge}/{video_id}"
+    client.subscribe(topic, watched)
+    live = ctl.start("live", clip, "--id", video_id, "--edge", edge, "--json")
+    streamer = client.expect(topic, lambda m: m.get("video_id") == video_id).get("streamer_id")
+    client.expect(watched, lambda m: m.binary)
+    zone = roles.ping_edge(client, edge).get("zone")
+    for status, uptime_s in (("offline", 1), ("online", 0)):
+        client.publish(
+            f"edge/status/{edge}",
+            {"EDGE_ID": edge, "status": status, "zone": zone, "ts": 1, "videos": 0, "streams": 0,
+             "viewers": 0, "uptime_s": uptime_s},
+        )  # fmt: skip
+    for code in ("unknown_video", "not_ready", "unauthorized", "conflict", "bad_request"):
+        client.publish(
+            f"{topic}/{streamer}",
+            {"status": "error", "code": code, "message": "no", "video_id": video_id},
+        )
+    for number in (1, 4_000_000_000):
+        client.publish(
+            f"{topic}/{streamer}",
+            {"status": "ok", "video_id": video_id, "EDGE_ID": edge, "next": number},
+        )
+    client.expect(topic, lambda m: m.get("video_id") == video_id)  # asked
+    assert live.wait() == OK, live.output
+    summary = json.loads(live.lines[-1])
+    assert (summary["dropped_fragments"], summary["drops"]) == (0, 0)
+    client.expect(watched, lambda m: m.get("end") == 1)
+    relayed = [trust.Part(m.payload).chunk for m in client.take_all(watched, lambda m: m.binary)]
+    assert sum(c["duration_us"] for c in relayed if c["kind"] == trust.MEDIA) > 3_500_000
+    assert not [c for c in relayed if c["flags"] & trust.DISCONTINUITY]
+
+
+def test_a_live_says_that_the_edge_refused(camera, transport, video_id, client, edge1):
+    topic = f"live/upload/{edge1}"
+    client.subscribe(topic, f"live/watch/{edge1}/{video_id}")
+    source = camera("--id", video_id, "--edge", edge1)
+    before, after = cut_in_two(transport)
+    source.feed(before)
+    streamer = client.expect(topic, lambda m: m.get("video_id") == video_id).get("streamer_id")
+    client.expect(f"live/watch/{edge1}/{video_id}", lambda m: m.binary)
+    client.subscribe(f"{topic}/{streamer}")
+    client.publish(
+        f"{topic}/{streamer}",
+        {"status": "error", "code": "bad_request", "message": "your clock", "video_id": video_id},
+    )
+    client.expect(f"{topic}/{streamer}")
+    source.feed(after)
+    assert "your clock" in source.close()[1]
+
+
+def test_a_live_whose_edge_is_gone_says_so(camera, transport, video_id, client, extra_edge):
+    edge = extra_edge()
+    client.subscribe(f"live/watch/{edge.id}/{video_id}")
+    source = camera("--id", video_id, "--edge", edge.id)
+    before, after = cut_in_two(transport)
+    source.feed(before)
+    client.expect(f"live/watch/{edge.id}/{video_id}", lambda m: m.binary)
+    edge.kill()
+    threading.Event().wait(6)  # longer than the edge may not have heard of it
+    source.feed(after)
+    assert edge.id in source.close(NOBODY)[1]

@@ -5,7 +5,6 @@ credentials which a real one would not issue.
 """
 import json
 import os
-import time
 
 import pytest
 from ec import roles, trust
@@ -13,8 +12,8 @@ from ec.client import Client, fresh_id
 from ec.media import noise
 
 EDGE = "hostile1"
-PACE_S = 0.03  # under the 50 unverified answers a second that an edge gives
 SKEW_US = 65_000_000
+ASK_AGAIN_S = 2
 
 
 @pytest.fixture
@@ -49,7 +48,6 @@ def refused(reply, *codes):
     assert reply.get("status") == "error", reply
     assert reply.get("code") in codes, reply
     assert isinstance(reply.get("message"), str) and reply.get("message")
-    time.sleep(PACE_S)
 
 
 # --- init: who asks ----------------------------------------------------------
@@ -59,6 +57,11 @@ def send_init(streamer, stream, fields=None, raw=None, kind="video/upload", topi
     """The answer to this init, which is sent as it is."""
     topic = f"{kind}/{EDGE}/{topic_id or streamer.id}"
     streamer.client.subscribe(topic)
+    for _ in range(5):  # answers to the unverified are limited, so a client asks again
+        try:
+            return streamer.client.ask(f"{kind}/{EDGE}", raw or fields, topic, timeout=ASK_AGAIN_S)
+        except AssertionError:
+            continue
     return streamer.client.ask(f"{kind}/{EDGE}", raw or fields, topic)
 
 
@@ -475,7 +478,6 @@ def test_watch_with_wrong_values(viewer, streamer):
         {"token": "x" * 5000}, {"credit": -1}, {"credit": 2**60},
     ):  # fmt: skip
         viewer.client.publish(f"video/watch/{EDGE}", {**base, **over})
-    time.sleep(PACE_S)
     viewer.client.take_all("#")
     viewer.last_pull = 2**31
     with_new_inbox = roles.Viewer(viewer.client._mqtt._port, viewer.zone, viewer.client.prefix[:-1])
