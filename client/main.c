@@ -5,6 +5,7 @@
 #include "client/session.h"
 #include "trust/crypto.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static const struct command *const commands[] = {
@@ -107,5 +108,10 @@ int main(int argc, char **argv)
         say("this system gives no random numbers");
         return STATUS_FAILED;
     }
-    return (int)run(c, argc - 2, argv + 2);
+    enum exit_status status = run(c, argc - 2, argv + 2);
+    if (fflush(stdout) != 0 && errno != EPIPE && status == STATUS_OK) {
+        say("standard output could not be written: %s", strerror(errno));
+        return STATUS_FAILED;
+    }
+    return (int)status;
 }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char *joined(const char *a, const char *b)
@@ -15,6 +16,13 @@ static char *joined(const char *a, const char *b)
     char *text = mem_alloc(cap);
     snprintf(text, cap, "%s%s", a, b);
     return text;
+}
+
+/* Whether a file may be put in the place of what is there. */
+static bool replaceable(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) != 0 || S_ISREG(st.st_mode);
 }
 
 enum err sink_open(struct sink *s, const char *path, bool whole)
@@ -27,6 +35,7 @@ enum err sink_open(struct sink *s, const char *path, bool whole)
         s->fd = STDOUT_FILENO;
         return ERR_OK;
     }
+    whole = whole && replaceable(path);
     char *part_path = whole ? joined(path, ".part") : NULL;
     int fd = open(whole ? part_path : path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {

@@ -20,7 +20,9 @@ struct sink {
 /*
  * sink_open: path NULL: nowhere; "-": standard output; else a file.
  * whole  write PATH.part, which becomes PATH in sink_commit: nobody takes half a
- *        video for all of it. Otherwise PATH grows as it is written.
+ *        video for all of it. Otherwise PATH grows as it is written. What is no
+ *        regular file (a pipe, a device, a link) is written as it is: it must not
+ *        be replaced.
  * ERR_IO: errno tells.
  */
 enum err sink_open(struct sink *s, const char *path, bool whole);

@@ -101,7 +101,9 @@ finish() {
         kill -KILL "${children[@]}" 2>/dev/null || true
         wait 2>/dev/null || true
     fi
-    [ "$dir" = run ] || rm -rf "$dir"
+    case $status in
+    0 | 130 | 143) [ "$dir" = run ] || rm -rf "$dir" ;; # else the logs tell why
+    esac
     exit "$status"
 }
 trap finish EXIT

@@ -530,10 +530,11 @@ static void test_times_come_back(void **state)
 static void test_empty_rows_cost_little(void **state)
 {
     (void)state;
-    char text[3 * PAGE_ROWS_MAX + 64] = "{\"videos\":[{}";
+    char text[3 * PAGE_ROWS_MAX + 64];
+    int len = snprintf(text, sizeof(text), "{\"videos\":[{}");
     for (size_t i = 1; i < PAGE_ROWS_MAX; i++)
-        strcat(text, ",{}");
-    strcat(text, "]}");
+        len += snprintf(text + len, sizeof(text) - (size_t)len, ",{}");
+    snprintf(text + len, sizeof(text) - (size_t)len, "]}");
     struct db_reply m;
     struct arena fresh = {0};
     struct mallinfo2 before = mallinfo2();
