@@ -136,7 +136,7 @@ static void test_all_views_are_paced(void **state)
     reel_finish(r);
     stage_upload(s, r);
     stage_forget(s);
-    char id[16];
+    char id[32];
     for (int i = 0; i < 40; i++) {
         snprintf(id, sizeof(id), "victim%d", i);
         struct watch_request m = pull(id, 1);
