@@ -304,8 +304,8 @@ static enum exit_status take_ack(struct upload *u, const struct upload_ack *ack)
     const char *fault = ack->receipt.len ? receipt_fault(u, ack) : NULL;
     if (fault) {
         snprintf(u->refusal, sizeof(u->refusal), "its receipt does not hold: %s", fault);
-        if (!believed(u))
-            return STATUS_OK;
+        if (!u->granted || !believed(u))
+            return STATUS_OK; /* anybody can send one */
         progress_clear(&u->progress);
         say("edge %s: %s", u->pub.edge_id.s, u->refusal);
         return STATUS_UNVERIFIED;
@@ -338,7 +338,8 @@ static enum exit_status take_error(struct upload *u, const struct wire_error *er
         return STATUS_OK;
     progress_clear(&u->progress);
     say("edge %s refuses: %s", u->pub.edge_id.s, u->refusal);
-    upload_state_remove(&u->pub.identity, &u->pub.video.video_id);
+    if (err == ERR_CONFLICT) /* whatever else it is may pass, and the upload goes on then */
+        upload_state_remove(&u->pub.identity, &u->pub.video.video_id);
     return STATUS_FAILED;
 }
 

@@ -118,7 +118,7 @@ static enum err share(struct core *core, const struct id *streamer_id, bool live
     size_t n = 0;
     size_t cursor = 0;
     for (struct ingest *x; (x = map_next(&core->ingests, &cursor)) != NULL;)
-        n += x->use == (live ? STREAM_LIVE : STREAM_UPLOAD) &&
+        n += x->use == (live ? STREAM_LIVE : STREAM_UPLOAD) && x->state != INGEST_FINISHING &&
              id_eq(&x->row.video.streamer_id, streamer_id);
     *ret_why = "this streamer has too many streams under way here; end one";
     return n < (live ? LIVES_PER_STREAMER_MAX : UPLOADS_PER_STREAMER_MAX) ? ERR_OK : ERR_QUOTA;
@@ -144,8 +144,10 @@ void claim_init(struct core *core, struct event *ev, bool live)
     if (in) {
         in->active_us = core->now_us;
         if (pubkey_eq(&in->signer, &v->credential.pk) &&
-            v->credential.not_after_us > in->not_after_us)
-            in->not_after_us = v->credential.not_after_us;
+            v->credential.not_after_us > in->not_after_us) {
+            in->not_after_us = v->credential.not_after_us; /* renewed: joiners get this one */
+            in->row.credential = arena_copy(&in->arena, v->init.credential);
+        }
         if (in->state == INGEST_RUNNING && in->failed == ERR_OK)
             answer_running(core, in);
         return; /* CLAIMING, FINISHING: answered by what is under way */

@@ -417,6 +417,7 @@ static void bus_changed(struct core *core, bool up)
     core->bus_up[LANE_CONTROL] = core->bus_up[LANE_MEDIA] = up;
     if (!up) {
         live_replays_release(core); /* nobody receives them; joiners ask again */
+        sync_hush(core);
         return;
     }
     core->bus_up_us = core->now_us;

@@ -200,7 +200,8 @@ void fetch_info(struct core *core, const struct event *ev)
     in->token_len = m->token.len;
     in->informed = true;
     in->active_us = core->now_us;
-    pull_init(&in->pull, FETCH_WINDOW_BYTES);
+    uint32_t share = FETCH_WINDOW_TOTAL_BYTES / core->fetches; /* together within their total */
+    pull_init(&in->pull, share < FETCH_WINDOW_BYTES ? share : FETCH_WINDOW_BYTES);
     pull_start(&in->pull, in->recv_chunk, in->recv_part, core->now_us);
 }
 

@@ -269,11 +269,15 @@ void live_replays_release(struct core *core)
 }
 
 /* One replay per asker at a time: a new join begins again. */
-static struct replay *replay_make(struct core *core, struct slice client_id)
+static void replay_forget(struct core *core, struct slice client_id)
 {
     for (size_t i = 0; i < core->replays_n; i++)
         if (slice_eq(core->replays[i].client_id, client_id))
             replay_drop(core, i--);
+}
+
+static struct replay *replay_make(struct core *core, struct slice client_id)
+{
     if (core->replays_n == REPLAYS_MAX)
         return NULL;
     struct replay *r = &core->replays[core->replays_n++];
@@ -307,6 +311,7 @@ void live_join(struct core *core, const struct live_join *m)
     bool whole = trusted && !in->init.broken && !in->gop.broken;
     size_t bytes = in->init.bytes + (whole ? in->gop.bytes : 0);
     struct replay *r = NULL;
+    replay_forget(core, m->client_id);
     if (core->replay_bytes + bytes <= REPLAY_TOTAL_BYTES_MAX &&
         (trusted || core_untrusted_left(core)))
         r = replay_make(core, m->client_id);

@@ -35,6 +35,20 @@ static struct storage_row row_of(struct core *core, const struct holding *holdin
     return row;
 }
 
+/*
+ * The catalogue keeps one presence for a video at an edge, whatever the stream: a withdrawal
+ * stamped now would take a new live of the same id with it. That live's own end comes later.
+ */
+static bool live_again(const struct core *core, const struct holding *h)
+{
+    size_t cursor = 0;
+    for (struct ingest *in; (in = map_next(&core->ingests, &cursor)) != NULL;)
+        if (in->use == STREAM_LIVE && in->state != INGEST_FINISHING &&
+            id_eq(&in->row.video.video_id, &h->video_id))
+            return true;
+    return false;
+}
+
 void stale_pump(struct core *core)
 {
     for (size_t i = 0; i < core->stale_n; i++) {
@@ -44,6 +58,10 @@ void stale_pump(struct core *core)
         if (!core_ready(core) || !core->bus_up[LANE_CONTROL] || core_room(core) < 16 ||
             core->stores_under_way >= STORES_UNDER_WAY_MAX)
             return;
+        if (live_again(core, &s->holding)) {
+            s->due_us = core->now_us + STALE_RETRY_US;
+            continue;
+        }
         s->under_way = true;
         s->holding.state = 0;
         s->holding.hlc = core_hlc(core);

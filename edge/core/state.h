@@ -91,7 +91,6 @@ struct view {
     uint64_t active_us;
     bool info_due; /* VIDEO_GET under way for an init */
     bool local_only;
-    bool has_token;
     bool json;            /* original pulls */
     uint32_t pull;        /* of the seek that is served */
     uint32_t pull_floor;  /* seeks must be above it; 0: none since an init */
@@ -141,6 +140,7 @@ struct pending_list {
 /* Somebody who asked for the whole catalogue, being told page by page. */
 struct db_session {
     bool used, reading;
+    bool hushed; /* the broker went away while it was read: the asker asks anew */
     struct id asker;
     uint32_t page;   /* sent */
     struct id after; /* last video sent */
@@ -273,7 +273,7 @@ static inline void core_count(struct core *core, enum core_counter which)
     core->counters[which]++;
 }
 
-/* core_copy: s in the step's arena. core_new_body: n zeroed bytes there. */
+/* core_copy: s in the step's arena. core_body: n zeroed bytes there. */
 struct slice core_copy(struct core *core, struct slice s);
 void *core_body(struct core *core, size_t n);
 
@@ -435,6 +435,8 @@ uint64_t sync_deadline_us(const struct core *core);
 void sync_request(struct core *core, const struct db_request *m);
 void sync_page(struct core *core, const struct storage_done *done);
 void sync_pump(struct core *core);
+/* sync_hush: the broker is gone: who asked will ask again. */
+void sync_hush(struct core *core);
 /* sync_telling: pages wait for room. */
 bool sync_telling(const struct core *core);
 

@@ -18,7 +18,8 @@
 #include <stdlib.h>
 
 enum {
-    SYNC_EVERY_US = 3 * 1000 * 1000, /* without an answer, or with a hole in it */
+    SYNC_EVERY_US = 3 * 1000 * 1000,  /* without an answer, or with a hole in it */
+    SYNC_PAUSE_US = 30 * 1000 * 1000, /* after SYNC_TRIES_MAX of them */
     SYNC_JITTER_US = 500 * 1000,
     SYNC_TRIES_MAX = 5,
 };
@@ -44,12 +45,10 @@ void sync_begin(struct core *core)
 
 void sync_peer_back(struct core *core, struct peer *p)
 {
-    /* While we are the newcomer, the one answer that we ask for holds what they all know. */
-    if (p->ask || core->now_us - core->bus_up_us < PEER_SILENCE_US)
+    if (p->ask)
         return;
     p->ask = true;
-    core->peers_to_ask++;
-    if (!core->sync.asking)
+    if (core->peers_to_ask++ == 0 && core->sync.done && !core->sync.asking)
         core->sync.next_us = core->now_us + jitter_us(core);
 }
 
@@ -84,11 +83,13 @@ static bool choose(struct core *core)
     if (!core->sync.done)
         return true;
     size_t cursor = 0;
-    for (struct peer *p; core->peers_to_ask && (p = map_next(&core->peers, &cursor)) != NULL;)
-        if (p->ask) {
+    for (struct peer *p; core->peers_to_ask && (p = map_next(&core->peers, &cursor)) != NULL;) {
+        if (p->ask && presence_peer(core, id_slice(&p->id))->online) {
             core->sync.from = p->id;
             return true;
         }
+        peer_asked(core, p); /* gone: it is asked when it is back */
+    }
     return false;
 }
 
@@ -97,17 +98,22 @@ void sync_tick(struct core *core)
     struct sync *s = &core->sync;
     if (core->now_us < s->next_us || !reachable(core) || core_room(core) < 16 || !choose(core))
         return;
-    if (s->tries == SYNC_TRIES_MAX) {
-        settle(core); /* nobody answers; a peer that comes later is asked then */
+    if (s->tries ==
+        SYNC_TRIES_MAX) { /* a peer is asked again later; that nobody is there is fine */
+        s->done = true;
+        s->asking = false;
+        s->tries = 0;
+        s->next_us = core->now_us + SYNC_PAUSE_US + jitter_us(core);
         return;
     }
+    if (!s->asking)
+        s->page = 1; /* asked again while an answer is coming: it goes on where it is */
     s->tries++;
     s->asking = true;
-    s->page = 1;
     s->next_us = core->now_us + SYNC_EVERY_US;
     struct db_request *m = core_body(core, sizeof(*m));
     m->edge_id = core->config.edge_id;
-    m->from = id_slice(&s->from);
+    m->from = core_copy(core, id_slice(&s->from));
     core_send(core, LANE_CONTROL, TOPIC_DB, (struct slice){0}, (struct slice){0},
               MESSAGE_DB_REQUEST, m);
 }
@@ -142,6 +148,7 @@ void sync_reply(struct core *core, struct event *ev)
         s->page = 1;
     bool kept = page == s->page && keep(core, ev);
     s->page = kept ? s->page + 1 : 0; /* I1 */
+    s->tries = kept ? 0 : s->tries;
     if (!kept)
         core->counters[COUNT_rows_refused] += ev->u.db_reply.n;
     s->next_us = core->now_us + SYNC_EVERY_US;
@@ -203,20 +210,19 @@ void sync_request(struct core *core, const struct db_request *m)
 /* I2; and anybody may have asked, in anybody's name. */
 static bool may_tell(const struct core *core)
 {
-    return core->control_free_bytes > CONTROL_OUTBOX_BYTES_MAX / 2 && core_untrusted_left(core) &&
-           core->stores_under_way < STORES_UNDER_WAY_MAX && core_room(core) >= 16;
+    return core->bus_up[LANE_CONTROL] && core->control_free_bytes > CONTROL_OUTBOX_BYTES_MAX / 2 &&
+           core_untrusted_left(core) && core->stores_under_way < STORES_UNDER_WAY_MAX &&
+           core_room(core) >= 16;
 }
 
 void sync_pump(struct core *core)
 {
     for (size_t i = 0; i < DB_SESSIONS_MAX; i++) {
         struct db_session *s = &core->sessions[i];
+        if (s->used && !s->reading && core->stopping)
+            s->used = false;
         if (!s->used || s->reading || !may_tell(core))
             continue;
-        if (core->stopping) {
-            s->used = false;
-            continue;
-        }
         struct storage_op *op = storage_op_new(STORAGE_DB_PAGE, TOKEN_OF(TOKEN_DB_SESSION, i));
         op->u.db_page.first = s->page == 0;
         op->u.db_page.after = s->after;
@@ -225,9 +231,17 @@ void sync_pump(struct core *core)
     }
 }
 
+void sync_hush(struct core *core)
+{
+    for (size_t i = 0; i < DB_SESSIONS_MAX; i++) {
+        core->sessions[i].hushed = core->sessions[i].reading;
+        core->sessions[i].used = core->sessions[i].reading;
+    }
+}
+
 bool sync_telling(const struct core *core)
 {
-    for (size_t i = 0; i < DB_SESSIONS_MAX; i++)
+    for (size_t i = 0; core->bus_up[LANE_CONTROL] && i < DB_SESSIONS_MAX; i++)
         if (core->sessions[i].used && !core->sessions[i].reading)
             return true;
     return false;
@@ -238,8 +252,9 @@ void sync_page(struct core *core, const struct storage_done *done)
     struct db_session *s = &core->sessions[TOKEN_NUMBER(done->token)];
     CHECK(s->used && s->reading);
     s->reading = false;
-    bool more = done->err == ERR_OK && done->u.db_page.more && done->u.db_page.n;
-    if (done->err == ERR_OK) {
+    bool tell = done->err == ERR_OK && !s->hushed;
+    bool more = tell && done->u.db_page.more && done->u.db_page.n;
+    if (tell) {
         struct message_db_page *m = core_body(core, sizeof(*m));
         s->page++;
         *m = (struct message_db_page){.n = done->u.db_page.n,

@@ -76,7 +76,8 @@ void zone_reply(struct core *core, const struct event *ev)
     core->enrol_delay_us = ENROL_DELAY_MIN_US;
     core->enrol_next_us = core->now_us + renew_in_us(core);
     core->heartbeat_next_us = core->now_us;
-    core->sync.next_us = core->now_us;
+    if (!core->sync.asking)
+        core->sync.next_us = core->now_us;
     keep(core, "zone_params", core->params_bytes, core->params_len);
     keep(core, "credential", core->credential_bytes, core->credential_len);
     core_log(core, false, "enrolled in zone %s, credential %llu", core->zone.zone_id.s,

@@ -48,6 +48,20 @@ static void upload_put(struct conn *c, const struct copy *copy, const struct sto
     query_run(q);
 }
 
+/* Whether the stream began with another `created`: what decides about a contested id stays. */
+static bool created_moved(struct conn *c, const struct copy *copy, const struct storage_row *row)
+{
+    struct query *q = query_of(c, Q_UPLOAD_LOAD);
+    struct slice body;
+    struct signature sig;
+    struct video video;
+    bind_int(q, 1, copy->n);
+    bool moved = query_row(q) && signed_split(col_slice(q, 1), &body, &sig) == ERR_OK &&
+                 video_decode(body, &video) == ERR_OK && video.created_us != row->video.created_us;
+    query_end(q);
+    return moved;
+}
+
 static enum err begin_upload(struct conn *c, const struct storage_row *row,
                              const struct taken *taken, struct storage_done *done)
 {
@@ -56,7 +70,7 @@ static enum err begin_upload(struct conn *c, const struct storage_row *row,
     int order = row_claim_order(c, row, &same_claim);
     struct copy copy = copy_of_streamer(c, video_id, &row->video.streamer_id);
     bool same_copy = copy.n && hash_eq(&copy.stream, &row->stream);
-    if (row->only_resume && !same_copy)
+    if ((row->only_resume && !same_copy) || (same_copy && created_moved(c, &copy, row)))
         return ERR_CONFLICT;
     if (!same_claim && (taken->complete || order < 0))
         return ERR_CONFLICT; /* a finished one, or older than what the other edges know */

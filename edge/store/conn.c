@@ -99,7 +99,7 @@ static const char *const sql[Q_N] = {
     [Q_FETCHES_OF_VIDEO] = "SELECT n FROM copy WHERE video_id = ?1 AND state = 'fetching' LIMIT 1",
     [Q_UPLOAD_PUT] = "INSERT OR REPLACE INTO upload (copy, revision_us, thumbnail, statement,"
                      " credential) VALUES (?1, ?2, ?3, ?4, ?5)",
-    [Q_UPLOAD_LOAD] = "SELECT revision_us FROM upload WHERE copy = ?1",
+    [Q_UPLOAD_LOAD] = "SELECT revision_us, statement FROM upload WHERE copy = ?1",
     [Q_UPLOAD_DROP] = "DELETE FROM upload WHERE copy = ?1",
     [Q_CHUNK_NEW] = "INSERT INTO chunk (id, video_id, chunk_nb, part, parts, kind, keyframe, bytes,"
                     " duration_ms, captured_at, copy)"

@@ -54,8 +54,8 @@ struct page; /* owned by the arena it was started in */
 struct page *page_start(struct arena *arena);
 /*
  * page_add_row: false, and nothing added, if the message would exceed PACKET_BYTES_MAX.
- * with_trust  also statement, credential, manifest and holdings. A video with more than
- *             ROW_HOLDINGS_MAX holdings goes into several rows.
+ * with_trust  also statement, credential, manifest and holdings. At most
+ *             ROW_HOLDINGS_MAX holdings.
  */
 bool page_add_row(struct page *p, const struct catalogue_row *row, bool with_trust);
 /* page_add_streamer: {"id","name","created_at"}, for db; false, nothing added: does not fit. */

@@ -240,6 +240,30 @@ static void test_a_withdrawal_is_tried_again(void **state)
     reel_free(r);
 }
 
+/* A withdrawal that waits for the disk does not take a new live of the same id with it. */
+static void test_an_old_withdrawal_spares_a_new_live(void **state)
+{
+    struct stage *s = *state;
+    struct reel *old = reel_new(&alice, "live1", 1, true);
+    struct reel *new = reel_new(&alice, "live1", 2, true);
+    reel_fill(old, 1, 100);
+    reel_fill(new, 1, 100);
+    size_t end = reel_cut(old, CHUNK_END, 0, REEL_UTC_US, 0);
+    stage_do(s, stage_init_event(s, old));
+    stage_parts(s, old, 0, end);
+    memory_store_fail(s->store, ERR_STORAGE_FULL, 0, 1);
+    stage_step(s, stage_part_event(old, end));
+    stage_step(s, stage_init_event(s, new));
+    stage_settle(s);
+    for (int i = 0; i < 8; i++) { /* it goes on: there is room again */
+        stage_pass(s, STAGE_S);
+        assert_int_equal(
+            memory_store_holding(s->store, OBJECT_PRESENCE, &new->video.video_id, &s->edge.id), 1);
+    }
+    reel_free(old);
+    reel_free(new);
+}
+
 /* ---- stopping ---- */
 
 static void test_nothing_new_while_stopping(void **state)
@@ -287,6 +311,7 @@ int main(void)
         T(test_only_who_is_named_answers),
         T(test_a_hole_is_asked_again),
         T(test_a_withdrawal_is_tried_again),
+        T(test_an_old_withdrawal_spares_a_new_live),
         T(test_nothing_new_while_stopping),
         T(test_stop_twice_says_offline),
     };
