@@ -56,6 +56,7 @@ struct upload {
     struct push push;
     struct held *first, *last; /* I1 */
     bool all_cut, granted, resumed;
+    bool continued; /* an earlier run sent some of this stream */
     struct sha256 hash;
     uint64_t parts;      /* cut so far */
     uint64_t safe_bytes; /* payload of chunks that are acknowledged */
@@ -310,6 +311,8 @@ static enum exit_status take_ack(struct upload *u, const struct upload_ack *ack)
         say("edge %s: %s", u->pub.edge_id.s, u->refusal);
         return STATUS_UNVERIFIED;
     }
+    if (!u->granted && !u->continued && !ack->receipt.len && (ack->next > 1 || ack->next_part))
+        return STATUS_OK; /* nobody holds anything of a stream that is new */
     if (u->push.state == PUSH_INIT) {
         push_granted(&u->push, ack->next, ack->next_part, window, now_us);
         if (!u->granted) {
@@ -446,6 +449,7 @@ static enum exit_status prepare(struct upload *u, const struct option *options)
     enum exit_status status = STATUS_OK;
     if (resumable(u, options, before)) {
         u->state = *before;
+        u->continued = true;
         u->pub.edge_id = before->edge_id;
         v->nonce = before->nonce;
         v->created_us = before->created_us;

@@ -166,6 +166,17 @@ static void nonces_expire(struct core *core)
     }
 }
 
+/* How many of the remembered ones are of one key: nobody fills the table alone. */
+static size_t nonces_of(const struct core *core, const struct pubkey *pk)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < core->nonce_n; i++) {
+        const struct nonce_entry *e = &core->nonce_ring[(core->nonce_head + i) % NONCES_MAX];
+        n += memcmp(e->key, pk->b, KEY_BYTES) == 0;
+    }
+    return n;
+}
+
 enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth)
 {
     uint64_t apart =
@@ -175,6 +186,8 @@ enum err core_fresh(struct core *core, const struct pubkey *pk, const struct req
     nonces_expire(core);
     if (core->nonce_n == NONCES_MAX)
         return ERR_BUSY;
+    if (nonces_of(core, pk) >= NONCES_PER_KEY_MAX)
+        return ERR_QUOTA;
     size_t at = (core->nonce_head + core->nonce_n) % NONCES_MAX;
     struct nonce_entry *entry = &core->nonce_ring[at];
     memcpy(entry->key, pk->b, KEY_BYTES);

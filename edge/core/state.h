@@ -101,7 +101,8 @@ struct view {
     bool wanting;        /* there is something to send */
     bool reading;        /* PARTS_READ under way, from here: */
     uint32_t read_pull, read_chunk, read_part, read_bytes;
-    bool trusted;           /* showed a token */
+    bool trusted; /* showed a token: */
+    uint8_t token[TOKEN_BYTES];
     uint64_t not_before_us; /* no token: when it may be sent more */
     bool woken;             /* something was stored while it was read */
     bool starved;           /* nothing there yet; a fetch is bringing it */
@@ -312,6 +313,7 @@ void core_answer_error(struct core *core, const struct answer *to, enum err err,
 /*
  * core_fresh: ts within the window and (pk, nonce) not seen before; remembers it.
  * ERR_UNAUTHORIZED: it is not. ERR_BUSY: NONCES_MAX requests came in so short a time.
+ * ERR_QUOTA: NONCES_PER_KEY_MAX of them with this key.
  */
 enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth);
 

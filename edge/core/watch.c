@@ -62,15 +62,18 @@ static void view_free(struct core *core, struct view *v)
     free(v);
 }
 
-/* A client at its limit goes on to something else: what it has not used for longest gives way,
- * unless it is being served. */
-static void view_spare(struct core *core, struct slice client_id)
+/*
+ * Who is at a limit goes on to something else: what was not used for longest gives way, unless
+ * it is being served. client_id NULL: the edge is at its limit, and what never showed a token
+ * gives way, so that strangers keep no viewer out.
+ */
+static void view_spare(struct core *core, const struct slice *client_id)
 {
     struct view *oldest = NULL;
     size_t cursor = 0;
     for (struct view *v; (v = map_next(&core->views, &cursor)) != NULL;)
-        if (slice_eq(v->client_id, client_id) && !v->wanting && !v->reading && !v->info_due &&
-            (!oldest || v->active_us < oldest->active_us))
+        if ((client_id ? slice_eq(v->client_id, *client_id) : !v->trusted) && !v->wanting &&
+            !v->reading && !v->info_due && (!oldest || v->active_us < oldest->active_us))
             oldest = v;
     if (oldest)
         view_free(core, oldest);
@@ -83,7 +86,9 @@ static struct view *view_get(struct core *core, const struct watch_request *m)
     if (v)
         return v;
     if (views_of(core, m->client_id) == VIEWS_PER_CLIENT_MAX)
-        view_spare(core, m->client_id);
+        view_spare(core, &m->client_id);
+    if (core->views.count == VIEWS_MAX)
+        view_spare(core, NULL);
     if (core->views.count == VIEWS_MAX || views_of(core, m->client_id) == VIEWS_PER_CLIENT_MAX)
         return NULL;
     v = mem_alloc(sizeof(*v));
@@ -145,10 +150,25 @@ static uint32_t capped(uint32_t window_bytes)
     return window_bytes < WATCH_WINDOW_BYTES_MAX ? window_bytes : WATCH_WINDOW_BYTES_MAX;
 }
 
+/*
+ * Whether who asks has shown that he reads the reply topic: by a token that is valid, or by the
+ * one that was when this view began to show it. A film may last longer than a token.
+ */
+static bool shows_token(struct core *core, struct view *v, struct slice token)
+{
+    if (core_token_ok(core, v->client_id, token)) {
+        memcpy(v->token, token.ptr, TOKEN_BYTES);
+        return true;
+    }
+    return v->trusted && token.len == TOKEN_BYTES && crypto_equal(v->token, token.ptr, TOKEN_BYTES);
+}
+
 static void seek_binary(struct core *core, struct view *v, const struct watch_request *m)
 {
-    bool trusted = core_token_ok(core, v->client_id, m->token);
+    bool trusted = shows_token(core, v, m->token);
     uint32_t chunk = m->chunk_part ? m->chunk_part : 1;
+    if (v->trusted && !trusted)
+        return; /* somebody else's, in this viewer's name */
     if (v->pull_floor && m->pull <= v->pull_floor)
         return; /* an older one, or the same again */
     v->pull_floor = m->pull;
@@ -164,7 +184,7 @@ static void seek_original(struct core *core, struct view *v, const struct watch_
 {
     if (m->chunk_part == UINT32_MAX)
         return;
-    v->trusted = core_token_ok(core, v->client_id, m->token);
+    v->trusted = shows_token(core, v, m->token);
     v->json = true;
     v->pull = 0;
     v->stop_chunk = m->chunk_part + 1;
@@ -175,7 +195,7 @@ static void seek_original(struct core *core, struct view *v, const struct watch_
 static void credit(struct core *core, struct view *v, const struct watch_request *m)
 {
     if (v->json || m->pull != v->pull || m->credit_bytes < v->credited_bytes ||
-        m->credit_bytes > v->sent_bytes || !core_token_ok(core, v->client_id, m->token))
+        m->credit_bytes > v->sent_bytes || !shows_token(core, v, m->token))
         return;
     v->credited_bytes = m->credit_bytes;
     v->allowed_bytes = m->credit_bytes + capped(m->window_bytes);

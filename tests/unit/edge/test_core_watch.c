@@ -481,10 +481,21 @@ static void test_views_of_all(void **state)
         assert_int_equal(stage_count(s, MESSAGE_ERROR), 0);
         stage_forget(s);
     }
-    init(s, "more", "video1", false);
-    stage_expect_error(s, CODE_BUSY, TOPIC_WATCH_REPLY, "more");
-    init(s, id, "video1", false);
+    init(s, "more", "video1", false); /* strangers keep nobody out: the oldest gives way */
     assert_int_equal(stage_count(s, MESSAGE_WATCH_INFO), 1);
+    assert_int_equal(s->core->views.count, VIEWS_MAX);
+    for (int i = 0; i < VIEWS_MAX; i++) { /* now all of them are viewers that showed a token */
+        snprintf(id, sizeof(id), "viewer%d", i);
+        struct watch_request m = request(WATCH_SEEK, id);
+        m.token = stage_token(s, id);
+        m.pull = 1;
+        m.chunk_part = CHUNKS + 1;
+        m.window_bytes = 1;
+        stage_do(s, stage_watch_event(&m));
+        stage_forget(s);
+    }
+    init(s, "late", "video1", false);
+    stage_expect_error(s, CODE_BUSY, TOPIC_WATCH_REPLY, "late");
     stage_pass(s, VIEW_IDLE_TIMEOUT_US + 2 * SWEEP_US);
     init(s, "more", "video1", false);
     assert_int_equal(s->core->views.count, 1);
