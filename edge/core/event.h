@@ -116,9 +116,6 @@ struct event {
         } db_update;
         struct verified_init init;
         struct verified_end end;
-        struct {
-            struct id video_id;
-        } live_end;
         struct part_event part;
         struct watch_request watch;
         struct live_join join;
