@@ -13,8 +13,10 @@
 /* As in the index video_newest, word for word, or SQLite does not use it. */
 #define LISTED "('complete', 'live')"
 
-/* An ISO 8601 text as microseconds; also CURRENT_TIMESTAMP's form, which has no fraction. */
-#define US_OF(column) "unixepoch(" column ") * 1000000 + CAST(substr(" column ", 21, 6) AS INTEGER)"
+/* An ISO 8601 text as microseconds; also CURRENT_TIMESTAMP's form, which has no fraction. Only
+ * the whole seconds go through unixepoch(), which rounds .9995 and above up to the next one. */
+#define US_OF(column)                                                                              \
+    "unixepoch(substr(" column ", 1, 19)) * 1000000 + CAST(substr(" column ", 21, 6) AS INTEGER)"
 
 #define COPY_COLUMNS                                                                               \
     "n, streamer_id, stream, state, chunk_prefix, next, next_part, init_number, bytes,"            \

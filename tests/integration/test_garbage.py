@@ -3,6 +3,7 @@
 Like test_hostile.py, whose fixtures are used: its zone, and the look afterwards.
 """
 import json
+import math
 import random
 import time
 
@@ -113,15 +114,17 @@ def test_flipped_good_messages(client, streamer):
 
 
 def test_a_flood_of_unverified_requests_is_answered_at_a_bounded_rate(client, streamer):
-    """At most UNVERIFIED_ANSWERS_PER_S_MAX (50) a second, and pings go on."""
+    """At most UNVERIFIED_ANSWERS_PER_S_MAX (200) a second, and pings go on."""
     stream = streamer.stream()
     topic = f"video/upload/{EDGE}/{streamer.id}"
     client.subscribe(topic)
     fields = streamer.init_fields(stream)
     started = time.monotonic()
-    for _ in range(400):
+    for _ in range(2000):
         client.publish(f"video/upload/{EDGE}", fields)
     assert roles.ping_edge(client, EDGE)
     seconds = time.monotonic() - started
     answers = client.take_all(topic)
-    assert len(answers) <= 50 * (seconds + 1.5), f"{len(answers)} answers in {seconds:.1f} s"
+    # Counted in whole seconds, and the first and the last may be begun ones.
+    most = 200 * (math.ceil(seconds) + 1)
+    assert 0 < len(answers) <= most, f"{len(answers)} answers in {seconds:.1f} s"
