@@ -214,9 +214,9 @@ static bool start(pthread_t *thread, void *(*run)(void *), struct store *s)
 static enum err start_threads(struct store *s, char ret_error[static STORE_ERROR_BYTES])
 {
     atomic_store(&s->videos, s->writer.videos);
-    if (queue_init(&s->writes, STORE_OPS_MAX) == ERR_OK &&
-        queue_init(&s->reads, STORE_OPS_MAX) == ERR_OK &&
-        queue_init(&s->completions, STORE_OPS_MAX) == ERR_OK) {
+    queue_init_waited(&s->writes, STORE_OPS_MAX);
+    queue_init_waited(&s->reads, STORE_OPS_MAX);
+    if (queue_init(&s->completions, STORE_OPS_MAX) == ERR_OK) {
         s->writer_runs = start(&s->writer_thread, write_groups, s);
         s->reader_runs = start(&s->reader_thread, read_ops, s);
     }

@@ -7,15 +7,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum err queue_init(struct queue *q, size_t cap)
+void queue_init_waited(struct queue *q, size_t cap)
 {
     CHECK(cap > 0);
+    *q = (struct queue){.items = mem_array(cap, sizeof(void *)), .cap = cap, .fd = -1};
+    CHECK(pthread_mutex_init(&q->lock, NULL) == 0);
+    CHECK(pthread_cond_init(&q->filled, NULL) == 0);
+}
+
+enum err queue_init(struct queue *q, size_t cap)
+{
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return ERR_IO;
-    *q = (struct queue){.items = mem_array(cap, sizeof(void *)), .cap = cap, .fd = fd};
-    CHECK(pthread_mutex_init(&q->lock, NULL) == 0);
-    CHECK(pthread_cond_init(&q->filled, NULL) == 0);
+    queue_init_waited(q, cap);
+    q->fd = fd;
     return ERR_OK;
 }
 
@@ -25,7 +31,8 @@ void queue_release(struct queue *q)
         return;
     pthread_cond_destroy(&q->filled);
     pthread_mutex_destroy(&q->lock);
-    close(q->fd);
+    if (q->fd >= 0)
+        close(q->fd);
     free(q->items);
     *q = (struct queue){0};
 }
@@ -35,13 +42,15 @@ void queue_release(struct queue *q)
 static void fd_raise(struct queue *q)
 {
     uint64_t one = 1;
-    CHECK(write(q->fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
+    if (q->fd >= 0)
+        CHECK(write(q->fd, &one, sizeof(one)) == (ssize_t)sizeof(one));
 }
 
 static void fd_lower(struct queue *q)
 {
     uint64_t count;
-    CHECK(read(q->fd, &count, sizeof(count)) == (ssize_t)sizeof(count));
+    if (q->fd >= 0)
+        CHECK(read(q->fd, &count, sizeof(count)) == (ssize_t)sizeof(count));
 }
 
 enum err queue_push(struct queue *q, void *item)
@@ -122,5 +131,6 @@ uint64_t queue_taken(struct queue *q)
 
 int queue_fd(const struct queue *q)
 {
+    CHECK(q->fd >= 0);
     return q->fd;
 }

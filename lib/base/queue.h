@@ -7,7 +7,8 @@
  *
  * Invariants
  *   I1  items come out in the order of their sequence numbers, which count from 0.
- *   I2  queue_fd() is readable exactly while items wait or the queue is closed.
+ *   I2  queue_fd() is readable exactly while items wait or the queue is closed. It costs two
+ *       system calls for each change between empty and filled: see queue_init_waited.
  *
  * All functions but init and release: any thread.
  */
@@ -26,11 +27,15 @@ struct queue {
     uint64_t head; /* sequence number of the oldest item */
     uint64_t tail; /* sequence number of the next one */
     bool closed;
-    int fd;
+    int fd; /* -1: queue_init_waited */
 };
 
 /* queue_init: an empty queue for cap items. ERR_IO: no eventfd (too many open files). */
 enum err queue_init(struct queue *q, size_t cap);
+
+/* queue_init_waited: as queue_init, for takers that wait in queue_wait and never poll: no eventfd,
+ * no system call for it, and no queue_fd. */
+void queue_init_waited(struct queue *q, size_t cap);
 
 /* queue_release: free the queue, not its items; the caller has taken those. Zeroed is fine. */
 void queue_release(struct queue *q);

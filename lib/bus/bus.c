@@ -4,8 +4,10 @@
  * The thread does whatever is due, one thing at a time, in this order: broken
  * and waiting connections; what waited too long; subscriptions; messages, those
  * of lane 0 first, the other lanes' in turn. Then it sleeps until it is woken
- * or a deadline comes. It alone calls into Paho (internal.h, L3), so nothing
- * that a program calls ever waits for Paho's global lock.
+ * or a deadline comes. It alone calls into Paho (internal.h, L3), but for
+ * messages that find room in the window while all connections stand: those
+ * go to Paho from the thread that publishes. So nothing that a program calls
+ * ever waits for Paho's global lock while that waits for the network.
  *
  * I1  Between two messages of lane 0 at most one of another lane is sent.
  */
@@ -37,6 +39,15 @@ static bool connections_step(struct bus *bus, uint64_t now_us)
             if (conn_step(&bus->lanes[i].conns[k], now_us))
                 return true;
     return false;
+}
+
+bool bus_steady(const struct bus *bus)
+{
+    for (int i = 0; i < bus->lanes_n; i++)
+        for (int k = 0; k < bus->lanes[i].conns_n; k++)
+            if (bus->lanes[i].conns[k].state != CONN_UP)
+                return false;
+    return true;
 }
 
 static bool age_step(struct bus *bus, uint64_t now_us)

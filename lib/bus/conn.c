@@ -261,6 +261,8 @@ static uint64_t silence_deadline(const struct conn *conn)
 bool conn_step(struct conn *conn, uint64_t now_us)
 {
     if (conn->state == CONN_BROKEN) {
+        if (conn->lane->send == conn && conn->lane->sending)
+            return false; /* L3: who is sending wakes the thread again */
         conn_rebuild(conn);
     } else if (conn->state == CONN_WAITING && now_us >= conn->deadline_us) {
         conn_connect(conn, now_us);

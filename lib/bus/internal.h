@@ -9,7 +9,9 @@
  *   L1  bus->lock guards everything below except what says otherwise.
  *   L2  No paho_* call, no msg_unref and no free of a message is made with
  *       bus->lock held: Paho's callbacks take it while they hold Paho's lock.
- *   L3  Only the bus's thread calls paho_*; so conn->paho needs no lock.
+ *   L3  Only the bus's thread calls paho_*, but for paho_publish, which publishers call, too, with
+ *       lane->sending set; a client is freed by the bus's thread while it is not. So conn->paho
+ *       needs no lock.
  *
  * Functions marked [locked] are called with bus->lock held and keep it, those
  * marked [unlocks] release and take it again inside.
@@ -111,6 +113,7 @@ struct lane {
 
     struct outgoing *head, **tail; /* not under way, in order */
     uint64_t next_seq;
+    bool sending;                         /* a thread is handing one to Paho */
     size_t outbox_bytes, outbox_messages; /* queued and under way */
 
     struct filter filters[BUS_FILTERS_MAX];
@@ -148,6 +151,11 @@ struct bus {
     bool events_raised;
     char last_error[BUS_ERROR_BYTES];
 };
+
+/* bus.c */
+
+/* bus_steady: every connection stands. [locked] */
+bool bus_steady(const struct bus *bus);
 
 /* conn.c */
 
@@ -196,7 +204,7 @@ struct outgoing *outbox_requeue(struct lane *lane);
 struct outgoing *outbox_drop_aged(struct lane *lane, uint64_t now_us);
 /* outbox_age_deadline: when outbox_drop_aged has something to do; UINT64_MAX: never. [locked] */
 uint64_t outbox_age_deadline(const struct lane *lane);
-/* outbox_can_send: there is something to send, and room in the window. [locked] */
+/* outbox_can_send: there is something to send, room in the window, and nobody at it. [locked] */
 bool outbox_can_send(const struct lane *lane);
 /* outbox_send_one: hand the oldest message to Paho; outbox_can_send. [locked, unlocks] */
 void outbox_send_one(struct lane *lane, uint64_t now_us);

@@ -59,7 +59,10 @@ enum err lane_init(struct lane *lane, struct bus *bus, int index,
     atomic_init(&lane->inbox_budget->refs, 1);
     for (int i = 0; i < BUS_FILTERS_MAX; i++)
         lane->filters[i] = (struct filter){.ask.answered = filter_answered, .lane = lane};
-    return queue_init(&lane->inbox, config->inbox_messages_max);
+    if (!config->inbox_waited)
+        return queue_init(&lane->inbox, config->inbox_messages_max);
+    queue_init_waited(&lane->inbox, config->inbox_messages_max);
+    return ERR_OK;
 }
 
 void lane_release(struct lane *lane)

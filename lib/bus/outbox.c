@@ -2,12 +2,13 @@
  * The sending half of a lane.
  *
  *   bus_publish ──▶ queued ──outbox_send_one──▶ under way ──done(ok)──▶ given back
- *                   ▲   │                          │
- *                   │   └─ outbox_drop_aged ──▶    │ the connection died:
+ *                      (by the publisher, while there is room in the window; else by the bus's
+ * thread) ▲   │                          │ │   └─ outbox_drop_aged ──▶    │ the connection died:
  *                   └──────── outbox_requeue ◀─────┘ conn_rebuild
  *
  * I1  Queued items are in the order of their sequence numbers, and all of them
- *     are younger than those under way.
+ *     are younger than those under way. One thread at a time hands a lane's
+ *     items to Paho (lane->sending).
  * I2  outbox_bytes and outbox_messages count every item from bus_publish until
  *     give_back.
  * I3  At most BUS_WINDOW items are under way: more makes Paho hoard, fewer
@@ -17,6 +18,9 @@
  *     given up.
  * I5  Nothing is sent before the lane is up, so that a request that waited for
  *     the connection finds its reply topic subscribed.
+ * I6  While publishers come by, they refill the window. The bus's thread is woken for it when
+ *     half of it has gone: done() is called with Paho's lock held, and a thread woken there for
+ *     every message would only run into that lock.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -25,7 +29,7 @@
 
 #include <stdlib.h>
 
-enum { SUSPECT_TRIES = 2, US_PER_MS = 1000 };
+enum { SUSPECT_TRIES = 2, REFILL_AT = BUS_WINDOW / 2, PUBLISHER_SENDS_MAX = 2, US_PER_MS = 1000 };
 
 void outgoing_free_list(struct outgoing *list)
 {
@@ -143,8 +147,8 @@ struct outgoing *outbox_drop_aged(struct lane *lane, uint64_t now_us)
 bool outbox_can_send(const struct lane *lane)
 {
     const struct conn *conn = lane->send;
-    if (!lane->up || !lane->head || conn->in_flight == BUS_WINDOW || conn->alone)
-        return false; /* I3, I4, I5 */
+    if (!lane->up || !lane->head || lane->sending || conn->in_flight == BUS_WINDOW || conn->alone)
+        return false; /* I1, I3, I4, I5 */
     return lane->head->tries < SUSPECT_TRIES || conn->in_flight == 0;
 }
 
@@ -177,12 +181,14 @@ void outbox_send_one(struct lane *lane, uint64_t now_us)
     conn->alone = item->tries >= SUSPECT_TRIES;
     if (conn->in_flight++ == 0)
         conn->progress_us = now_us;
+    lane->sending = true;
     pthread_mutex_unlock(&bus->lock);
     /* Once Paho has it, done() may free the item at any moment. */
     enum err err = paho_publish(conn->paho, item->topic, item->msg->payload, item->qos,
                                 item->retained, &slot->send);
     struct outgoing *refused = NULL;
     pthread_mutex_lock(&bus->lock);
+    lane->sending = false;
     if (err == ERR_CLOSED) {
         conn_break(conn, "connection lost");
     } else if (err != ERR_OK) {
@@ -210,7 +216,8 @@ void outbox_send_done(struct paho_send *send, bool ok)
         conn->lane->counters.sent_bytes += slot->item->msg->payload.len;
         conn->progress_us = clock_mono_us();
         item = slot_empty(slot);
-        pthread_cond_signal(&bus->work);
+        if (outbox_can_send(conn->lane) && conn->in_flight <= REFILL_AT)
+            pthread_cond_signal(&bus->work); /* I6 */
     }
     pthread_mutex_unlock(&bus->lock);
     outgoing_free_list(item);
@@ -256,8 +263,20 @@ static enum err append(struct lane *lane, struct outgoing *item)
         lane->drain_wanted = true;
     *lane->tail = item;
     lane->tail = &item->next;
-    pthread_cond_signal(&lane->bus->work);
     return ERR_OK;
+}
+
+/*
+ * What the window takes goes to Paho from here, which saves a change of threads; the rest is the
+ * bus's thread's. Not while a connection is being made: Paho then holds its lock for as long as a
+ * name server takes. [locked, unlocks]
+ */
+static void send_or_wake(struct lane *lane)
+{
+    for (int n = 0; n < PUBLISHER_SENDS_MAX && bus_steady(lane->bus) && outbox_can_send(lane); n++)
+        outbox_send_one(lane, clock_mono_us());
+    if (outbox_can_send(lane) || lane->send->state == CONN_BROKEN)
+        pthread_cond_signal(&lane->bus->work);
 }
 
 enum err bus_publish(struct bus *bus, int lane_index, struct slice topic, struct msg *payload,
@@ -269,6 +288,8 @@ enum err bus_publish(struct bus *bus, int lane_index, struct slice topic, struct
     struct outgoing *item = outgoing_new(topic, payload, qos, retained);
     pthread_mutex_lock(&bus->lock);
     enum err err = append(&bus->lanes[lane_index], item);
+    if (err == ERR_OK)
+        send_or_wake(&bus->lanes[lane_index]);
     pthread_mutex_unlock(&bus->lock);
     if (err != ERR_OK)
         outgoing_free_list(item);

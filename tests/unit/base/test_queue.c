@@ -79,6 +79,26 @@ static void test_fd(void **state)
     queue_release(&q);
 }
 
+/* Without a descriptor all is the same but polling. */
+static void test_waited(void **state)
+{
+    (void)state;
+    struct queue q;
+    int item;
+    queue_init_waited(&q, 1);
+    assert_null(queue_take(&q, NULL));
+    assert_int_equal(queue_push(&q, &item), ERR_OK);
+    assert_int_equal(queue_push(&q, &item), ERR_LIMIT);
+    assert_ptr_equal(queue_wait(&q, NULL), &item);
+    assert_int_equal(queue_push(&q, &item), ERR_OK);
+    queue_close(&q);
+    assert_int_equal(queue_push(&q, &item), ERR_CLOSED);
+    assert_ptr_equal(queue_wait(&q, NULL), &item);
+    assert_null(queue_wait(&q, NULL));
+    queue_release(&q);
+    queue_release(&q);
+}
+
 static void test_close(void **state)
 {
     (void)state;
@@ -228,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_order_and_sequence),
         cmocka_unit_test(test_full_and_empty),
         cmocka_unit_test(test_fd),
+        cmocka_unit_test(test_waited),
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_zeroed_is_released),
         cmocka_unit_test(test_too_many_open_files),

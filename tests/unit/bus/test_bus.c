@@ -1,6 +1,9 @@
 /* The bus against a broker that stays up. */
 #include "broker.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 static struct broker broker;
 
 static int start(void **state)
@@ -110,6 +113,53 @@ static void order_is_kept(void **state)
     for (uint32_t i = 0; i < MESSAGES; i++)
         expect_numbered(bus, MEDIA, i, SMALL);
     assert_int_equal(bus_counters(bus, MEDIA).dropped_inbox, 0);
+    bus_close(bus);
+}
+
+enum { PUBLISHERS = 4, EACH = 500 };
+
+struct publisher {
+    struct bus *bus;
+    uint32_t first;
+};
+
+static void *publish_each(void *arg)
+{
+    struct publisher *p = arg;
+    for (uint32_t i = p->first; i < p->first + EACH; i++) {
+        struct msg *msg = numbered(i, 2000);
+        while (bus_publish(p->bus, MEDIA, slice_str("n"), msg, 1, false) != ERR_OK)
+            sched_yield();
+        msg_unref(msg);
+    }
+    return NULL;
+}
+
+/* Publishers send themselves while there is room: each in its order, and nothing twice. */
+static void publishers_do_not_overtake_themselves(void **state)
+{
+    (void)state;
+    pthread_t threads[PUBLISHERS];
+    struct publisher publishers[PUBLISHERS];
+    uint32_t seen[PUBLISHERS] = {0};
+    struct bus_config config = bus_test_config(&broker, "publishers");
+    struct bus *bus = bus_test_open(&config);
+    assert_int_equal(bus_subscribe(bus, MEDIA, slice_str("n"), 1, NULL), ERR_OK);
+    bus_wait_connected(bus, 2);
+    for (uint32_t i = 0; i < PUBLISHERS; i++) {
+        publishers[i] = (struct publisher){.bus = bus, .first = i * EACH};
+        assert_int_equal(pthread_create(&threads[i], NULL, publish_each, &publishers[i]), 0);
+    }
+    for (int i = 0; i < PUBLISHERS * EACH; i++) {
+        uint32_t got;
+        struct msg *msg = inbox_wait(bus, MEDIA);
+        memcpy(&got, msg->payload.ptr, sizeof(got));
+        assert_int_equal(got % EACH, seen[got / EACH]++);
+        msg_unref(msg);
+    }
+    for (int i = 0; i < PUBLISHERS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(bus_flush(bus, WAIT_MS), ERR_OK);
     bus_close(bus);
 }
 
@@ -358,6 +408,7 @@ int main(void)
         cmocka_unit_test(messages_go_round_on_every_lane),
         cmocka_unit_test(a_configuration_is_checked),
         cmocka_unit_test(order_is_kept),
+        cmocka_unit_test(publishers_do_not_overtake_themselves),
         cmocka_unit_test(parts_of_60_kib_pass_whole),
         cmocka_unit_test(a_full_inbox_drops_and_counts),
         cmocka_unit_test(an_inbox_counts_messages_too),

@@ -169,6 +169,22 @@ static void a_window_is_not_exceeded(void **state)
     assert_false(outbox_can_send(lane));
 }
 
+static void one_thread_at_a_time_sends(void **state)
+{
+    (void)state;
+    publish(2);
+    lane->up = true;
+    move_under_way(0);
+    lane->sending = true;
+    assert_false(outbox_can_send(lane));
+    publish(1); /* goes behind */
+    expect_queue(1, 2);
+    conn->state = CONN_BROKEN;
+    assert_false(conn_step(conn, 0)); /* the client is still needed */
+    lane->sending = false;
+    assert_true(outbox_can_send(lane));
+}
+
 static void a_message_waits_so_long_and_no_longer(void **state)
 {
     (void)state;
@@ -208,6 +224,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_suspect_is_sent_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_window_is_not_exceeded, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_thread_at_a_time_sends, setup, teardown),
         cmocka_unit_test_setup_teardown(a_message_waits_so_long_and_no_longer, setup, teardown),
         cmocka_unit_test_setup_teardown(only_one_outage_counts, setup, teardown),
     };
