@@ -10,7 +10,8 @@
 enum {
     DB_PAGE_BYTES = 16384,
     DB_PAGES_MAX = INT32_MAX,
-    WRITER_CACHE_KIB = 2048,
+    WRITER_CACHE_KIB = 6144, /* a group of STORE_GROUP_BYTES_MAX and its indexes: else its pages
+                                are written, read back and written again */
     READER_CACHE_KIB = 2048,
     WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the log file after a checkpoint */
 };

@@ -1,8 +1,15 @@
 /*
  * Group commit.
  *
- *   BEGIN ── for each operation: SAVEPOINT ── apply ──┬─ ok ───────────── RELEASE ──┬── COMMIT
- *                                                     └─ error ─ ROLLBACK TO ──────┘
+ *   BEGIN ── apply each operation ──┬─ all ok ────────────────────────────────────┬── COMMIT
+ *                                   └─ one failed ── ROLLBACK, BEGIN ── guarded ──┘
+ *
+ *   guarded: SAVEPOINT ── apply ──┬─ ok ───────────── RELEASE
+ *                                 └─ error ─ ROLLBACK TO, RELEASE
+ *
+ * A savepoint makes SQLite keep a copy of every page that the operation changes, which costs an
+ * upload more than its own bytes. Hardly any operation fails, so there are none at first; a group
+ * with one that does is applied twice.
  *
  * I1  a completion says ERR_OK only after the COMMIT (synchronous=FULL) that holds its operation.
  * I2  an operation that fails leaves nothing behind, and does not touch the others, unless the
@@ -43,11 +50,16 @@ struct storage_done *done_new(const struct storage_op *op)
     return done;
 }
 
+/* The database may go on. */
+static bool sound(const struct conn *c)
+{
+    return c->db.err == ERR_OK || c->db.err == ERR_STORAGE_FULL;
+}
+
 /* I2: what remains of the operation is taken back; false: so was the whole transaction. */
 static bool take_back(struct conn *c, uint64_t videos)
 {
-    bool sound = c->db.err == ERR_OK || c->db.err == ERR_STORAGE_FULL;
-    if (!sound || !db_in_transaction(&c->db))
+    if (!sound(c) || !db_in_transaction(&c->db))
         return false;
     db_clear(&c->db);
     conn_run(c, Q_ROLLBACK_TO);
@@ -56,46 +68,37 @@ static bool take_back(struct conn *c, uint64_t videos)
     return c->db.err == ERR_OK;
 }
 
-static bool apply(struct group *g, struct conn *c, size_t i)
+/* false: the transaction cannot go on. */
+static bool apply(struct group *g, struct conn *c, size_t i, bool guarded)
 {
     struct storage_done *done = g->dones[i];
     uint64_t videos = c->videos;
-    conn_run(c, Q_SAVEPOINT);
+    if (guarded)
+        conn_run(c, Q_SAVEPOINT);
     done->err = c->db.err ? c->db.err : write_apply(c, g->ops[i], done);
     if (c->db.err)
         done->err = c->db.err;
     if (done->err != ERR_OK)
-        return take_back(c, videos);
-    conn_run(c, Q_RELEASE);
+        return guarded && take_back(c, videos);
+    if (guarded)
+        conn_run(c, Q_RELEASE);
     return c->db.err == ERR_OK;
 }
 
-/* Returns what the database failed at. */
-static enum err transact(struct group *g, struct conn *c, char ret_error[static DB_ERROR_BYTES])
+static bool apply_all(struct group *g, struct conn *c, bool guarded)
 {
-    uint64_t videos = c->videos;
-    bool going = true;
-    enum err full = ERR_OK;
     conn_run(c, Q_BEGIN_WRITE);
-    for (size_t i = 0; i < g->n && going; i++) {
-        going = c->db.err == ERR_OK && apply(g, c, i);
-        if (g->dones[i]->err == ERR_STORAGE_FULL)
-            full = ERR_STORAGE_FULL;
-    }
-    if (going)
-        conn_run(c, Q_COMMIT);
-    if (full || c->db.err)
-        memcpy(ret_error, c->db.error, DB_ERROR_BYTES);
-    enum err err = db_clear(&c->db);
-    if (err == ERR_OK)
-        return full;
+    bool going = c->db.err == ERR_OK;
+    for (size_t i = 0; i < g->n && going; i++)
+        going = apply(g, c, i, guarded);
+    return going;
+}
+
+static void roll_back(struct conn *c, uint64_t videos)
+{
     c->videos = videos;
     if (db_in_transaction(&c->db))
         conn_run(c, Q_ROLLBACK);
-    db_clear(&c->db);
-    for (size_t i = 0; i < g->n; i++) /* I2 */
-        g->dones[i]->err = err;
-    return err;
 }
 
 static bool is_later_part(const struct storage_done *a, const struct storage_done *b)
@@ -136,6 +139,47 @@ static void dones_new(struct group *g)
     }
 }
 
+static void dones_free(struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        storage_done_free(g->dones[i]);
+}
+
+static enum err first_full(const struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        if (g->dones[i]->err == ERR_STORAGE_FULL)
+            return ERR_STORAGE_FULL;
+    return ERR_OK;
+}
+
+/* Returns what the database failed at. */
+static enum err transact(struct group *g, struct conn *c, char ret_error[static DB_ERROR_BYTES])
+{
+    uint64_t videos = c->videos;
+    bool going = apply_all(g, c, false);
+    if (!going && sound(c)) {
+        db_clear(&c->db);
+        roll_back(c, videos);
+        dones_free(g);
+        dones_new(g);
+        going = apply_all(g, c, true);
+    }
+    enum err full = first_full(g);
+    if (going)
+        conn_run(c, Q_COMMIT);
+    if (full || c->db.err)
+        memcpy(ret_error, c->db.error, DB_ERROR_BYTES);
+    enum err err = db_clear(&c->db);
+    if (err == ERR_OK)
+        return full;
+    roll_back(c, videos);
+    db_clear(&c->db);
+    for (size_t i = 0; i < g->n; i++) /* I2 */
+        g->dones[i]->err = err;
+    return err;
+}
+
 static void ops_free(struct group *g)
 {
     for (size_t i = 0; i < g->n; i++)
@@ -147,8 +191,7 @@ enum err group_commit(struct group *g, struct conn *c, char ret_error[static DB_
     dones_new(g);
     enum err err = transact(g, c, ret_error);
     if (err == ERR_BUSY) {
-        for (size_t i = 0; i < g->n; i++)
-            storage_done_free(g->dones[i]);
+        dones_free(g);
         return err;
     }
     mark_more(g);
