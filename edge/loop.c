@@ -2,7 +2,7 @@
  * Invariants
  *   I1  the trust view of a step is in force before any of its answers leaves:
  *       who is told "go on" is verified against the view that knows him.
- *   I2  completions of storage come before messages, control before media, and
+ *   I2  completions of storage come before messages, control before live before media, and
  *       each gets a bounded turn.
  */
 #include "edge/loop.h"
@@ -87,6 +87,7 @@ static void step(struct run *r, struct event *ev)
     struct loop *loop = r->loop;
     ev->now_us = clock_mono_us();
     ev->utc_us = clock_utc_us();
+    ev->live_free_bytes = bus_outbox_free_bytes(loop->bus, LANE_LIVE);
     ev->media_free_bytes = bus_outbox_free_bytes(loop->bus, LANE_MEDIA);
     ev->control_free_bytes = bus_outbox_free_bytes(loop->bus, LANE_CONTROL);
     core_step(loop->core, ev, r->fx);
@@ -126,11 +127,19 @@ static void take_messages(struct run *r, enum lane lane)
         step(r, ev);
 }
 
+static bool all_up(const struct run *r)
+{
+    for (enum lane lane = 0; lane < LANES; lane++)
+        if (!r->lane_up[lane])
+            return false;
+    return true;
+}
+
 static void take_bus_events(struct run *r)
 {
     struct bus_event b;
     while (bus_event_take(r->loop->bus, &b)) {
-        bool was_up = r->lane_up[LANE_CONTROL] && r->lane_up[LANE_MEDIA];
+        bool was_up = all_up(r);
         if (b.kind == BUS_CONNECTED)
             r->lane_up[b.lane] = true;
         else if (b.kind == BUS_LOST)
@@ -139,7 +148,7 @@ static void take_bus_events(struct run *r)
             step_kind(r, EVENT_TICK);
         else if (b.kind == BUS_REFUSED)
             log_line(LOG_ERROR, "the broker refuses a subscription; check its access list");
-        bool up = r->lane_up[LANE_CONTROL] && r->lane_up[LANE_MEDIA];
+        bool up = all_up(r);
         if (up == was_up)
             continue;
         log_line(up ? LOG_INFO : LOG_WARN, "broker: %s", up ? "connected" : "connection lost");
@@ -236,6 +245,7 @@ static void turn(struct run *r)
         {.fd = bus_events_fd(loop->bus), .events = POLLIN},
         {.fd = queue_fd(store_completions(loop->store)), .events = POLLIN},
         {.fd = verify_fd(loop->verify, LANE_CONTROL), .events = POLLIN},
+        {.fd = verify_fd(loop->verify, LANE_LIVE), .events = POLLIN},
         {.fd = verify_fd(loop->verify, LANE_MEDIA), .events = POLLIN},
     };
     if (poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(r, clock_mono_us())) < 0)
@@ -249,6 +259,8 @@ static void turn(struct run *r)
     if (fds[3].revents)
         take_messages(r, LANE_CONTROL);
     if (fds[4].revents)
+        take_messages(r, LANE_LIVE);
+    if (fds[5].revents)
         take_messages(r, LANE_MEDIA);
     uint64_t now_us = clock_mono_us();
     sample_load(r, now_us);

@@ -22,7 +22,8 @@
 #define EDGE_VERSION "0.1.0"
 
 enum {
-    MEDIA_INBOX_BYTES_MAX = 28 * 1024 * 1024, /* alive: in the inbox, store queue, GOP cache */
+    LIVE_INBOX_BYTES_MAX = 20 * 1024 * 1024,  /* alive: in the inbox, GOP cache, replays, outbox */
+    MEDIA_INBOX_BYTES_MAX = 12 * 1024 * 1024, /* alive: in the inbox, store queue */
     MEDIA_INBOX_MESSAGES_MAX = 8192,
     MEDIA_OUTBOX_MESSAGES_MAX = 8192,
     CONTROL_INBOX_BYTES_MAX = 4 * 1024 * 1024,
@@ -138,12 +139,21 @@ static enum err open_bus(struct app *app)
                                   id_slice(&app->settings.edge_id), (struct slice){0}, topic),
         .will_payload = offline_message(app, &arena),
         .lanes = {[LANE_CONTROL] = {.name = "",
+                                    .inbox_waited = true,
                                     .inbox_bytes_max = CONTROL_INBOX_BYTES_MAX,
                                     .inbox_messages_max = CONTROL_INBOX_MESSAGES_MAX,
                                     .outbox_bytes_max = CONTROL_OUTBOX_BYTES_MAX,
                                     .outbox_messages_max = CONTROL_OUTBOX_MESSAGES_MAX},
+                  [LANE_LIVE] = {.name = "live",
+                                 .separate_sender = true,
+                                 .inbox_waited = true,
+                                 .inbox_bytes_max = LIVE_INBOX_BYTES_MAX,
+                                 .inbox_messages_max = MEDIA_INBOX_MESSAGES_MAX,
+                                 .outbox_bytes_max = LIVE_OUTBOX_BYTES_MAX,
+                                 .outbox_messages_max = MEDIA_OUTBOX_MESSAGES_MAX},
                   [LANE_MEDIA] = {.name = "media",
                                   .separate_sender = true,
+                                  .inbox_waited = true,
                                   .inbox_bytes_max = MEDIA_INBOX_BYTES_MAX,
                                   .inbox_messages_max = MEDIA_INBOX_MESSAGES_MAX,
                                   .outbox_bytes_max = MEDIA_OUTBOX_BYTES_MAX,
@@ -179,7 +189,7 @@ static enum err subscribe(struct app *app)
         {LANE_CONTROL, TOPIC_WATCH, true, false, false},
         {LANE_CONTROL, TOPIC_LIVE_WATCH, true, false, false},
         {LANE_MEDIA, TOPIC_UPLOAD, true, false, false},
-        {LANE_MEDIA, TOPIC_LIVE_UPLOAD, true, false, false},
+        {LANE_LIVE, TOPIC_LIVE_UPLOAD, true, false, false},
         {LANE_MEDIA, TOPIC_WATCH_REPLY, false, true, true},
     };
     struct slice self = id_slice(&app->settings.edge_id);
@@ -198,9 +208,11 @@ static enum err subscribe(struct app *app)
     return ERR_OK;
 }
 
-static unsigned cores(void)
+/* One core is left to the client library: it has two threads for everything. Each worker more
+ * verifies the signature of a chunk, whose parts it shares with the others, once more. */
+static unsigned media_workers(void)
 {
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    long n = sysconf(_SC_NPROCESSORS_ONLN) - 1;
     return n < 1 ? 1 : n > VERIFY_WORKERS_MAX ? VERIFY_WORKERS_MAX : (unsigned)n;
 }
 
@@ -210,9 +222,10 @@ static enum err open_verify(struct app *app)
         .self = app->settings.edge_id, .prefix = app->loop.prefix, .budget = &app->json_budget};
     struct queue *inboxes[LANES] = {
         [LANE_CONTROL] = bus_inbox(app->loop.bus, LANE_CONTROL),
+        [LANE_LIVE] = bus_inbox(app->loop.bus, LANE_LIVE),
         [LANE_MEDIA] = bus_inbox(app->loop.bus, LANE_MEDIA),
     };
-    enum err err = verify_open(&decoder, inboxes, cores(), &app->loop.verify);
+    enum err err = verify_open(&decoder, inboxes, media_workers(), &app->loop.verify);
     if (err != ERR_OK)
         log_line(LOG_ERROR, "cannot start the threads that verify: no more threads or files");
     return err;

@@ -33,7 +33,7 @@ struct verify {
     struct verify_lane lanes[LANES];
     pthread_mutex_t view_lock;
     struct trust_view *view;
-    pthread_t threads[VERIFY_WORKERS_MAX + 1];
+    pthread_t threads[1 + (LANES - 1) * VERIFY_WORKERS_MAX];
     unsigned threads_n;
 };
 
@@ -132,6 +132,17 @@ static enum err lane_init(struct verify *v, enum lane which, struct queue *inbox
     return lane->fd >= 0 ? ERR_OK : ERR_IO;
 }
 
+static enum err lane_start(struct verify_lane *lane, unsigned workers)
+{
+    struct verify *v = lane->pool;
+    for (unsigned i = 0; i < workers; i++) {
+        if (pthread_create(&v->threads[v->threads_n], NULL, worker, lane) != 0)
+            return ERR_IO;
+        v->threads_n++;
+    }
+    return ERR_OK;
+}
+
 enum err verify_open(const struct decoder *decoder, struct queue *inboxes[static LANES],
                      unsigned workers, struct verify **ret)
 {
@@ -144,13 +155,8 @@ enum err verify_open(const struct decoder *decoder, struct queue *inboxes[static
     for (enum lane lane = 0; lane < LANES; lane++)
         if (lane_init(v, lane, inboxes[lane]) != ERR_OK)
             err = ERR_IO;
-    for (unsigned i = 0; err == ERR_OK && i < workers + 1; i++) {
-        struct verify_lane *lane = &v->lanes[i == 0 ? LANE_CONTROL : LANE_MEDIA];
-        if (pthread_create(&v->threads[i], NULL, worker, lane) != 0)
-            err = ERR_IO;
-        else
-            v->threads_n++;
-    }
+    for (enum lane lane = 0; err == ERR_OK && lane < LANES; lane++)
+        err = lane_start(&v->lanes[lane], lane == LANE_CONTROL ? 1 : workers);
     if (err != ERR_OK) {
         verify_close(v);
         return err;

@@ -2,7 +2,7 @@
 #define EDGE_VERIFY_H
 /*
  * The verify pool: decode and signatures on all cores, in parallel, with the
- * order of each lane kept. One thread for control, `workers` for media.
+ * order of each lane kept. One thread for control, `workers` for each of the others.
  *
  *   inbox(lane) --queue_wait--> worker: decode() --> slot[seq % VERIFY_SLOTS] --> verify_take()
  */
@@ -18,7 +18,7 @@ struct verify;
  * verify_open: start the threads.
  * decoder   copied; what it borrows outlives the pool.
  * inboxes   one queue of struct msg * per lane; verify_close closes them.
- * workers   for media, 1..VERIFY_WORKERS_MAX.
+ * workers   of each lane but control, 1..VERIFY_WORKERS_MAX.
  * ERR_IO: no thread or eventfd.
  */
 enum err verify_open(const struct decoder *decoder, struct queue *inboxes[static LANES],

@@ -77,13 +77,15 @@ void core_packet(struct core *core, enum topic_kind topic, struct slice a, struc
                  struct msg *packet)
 {
     struct effect *e = add(core, EFFECT_PACKET);
-    e->lane = LANE_MEDIA;
+    bool live = topic == TOPIC_LIVE_PARTS;
+    e->lane = live ? LANE_LIVE : LANE_MEDIA;
     e->topic = topic;
     e->a = core_copy(core, a);
     e->b = core_copy(core, b);
     e->packet = msg_ref(packet);
+    size_t *free_bytes = live ? &core->live_free_bytes : &core->media_free_bytes;
     size_t len = packet->payload.len;
-    core->media_free_bytes -= len < core->media_free_bytes ? len : core->media_free_bytes;
+    *free_bytes -= len < *free_bytes ? len : *free_bytes;
 }
 
 void core_store(struct core *core, struct storage_op *op)
@@ -427,7 +429,8 @@ static void stored(struct core *core, struct storage_done *done)
 
 static void bus_changed(struct core *core, bool up)
 {
-    core->bus_up[LANE_CONTROL] = core->bus_up[LANE_MEDIA] = up;
+    for (enum lane lane = 0; lane < LANES; lane++)
+        core->bus_up[lane] = up;
     if (!up) {
         live_replays_release(core); /* nobody receives them; joiners ask again */
         sync_hush(core);
@@ -530,6 +533,7 @@ void core_step(struct core *core, struct event *ev, struct effects *fx)
     core->fx = fx;
     core->now_us = ev->now_us;
     core->utc_us = ev->utc_us;
+    core->live_free_bytes = ev->live_free_bytes;
     core->media_free_bytes = ev->media_free_bytes;
     core->control_free_bytes = ev->control_free_bytes;
     if (core->now_us - core->untrusted_us >= UNTRUSTED_REFILL_US) {

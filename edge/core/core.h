@@ -35,6 +35,7 @@ enum {
     LIVE_GOP_BYTES_MAX = 5 * 1024 * 1024,
     REPLAY_TOTAL_BYTES_MAX = 6 * 1024 * 1024, /* groups that joiners are being sent */
     READS_BYTES_MAX = 4 * 1024 * 1024,
+    LIVE_OUTBOX_BYTES_MAX = 8 * 1024 * 1024,
     MEDIA_OUTBOX_BYTES_MAX = 8 * 1024 * 1024,
     CONTROL_OUTBOX_BYTES_MAX = 4 * 1024 * 1024,
     UNTRUSTED_BYTES_PER_S_MAX = 8 * 1024 * 1024, /* to all who showed no token */

@@ -9,11 +9,12 @@
 
 enum { EFFECTS_PER_STEP_MAX = 512, EFFECT_LOG_BYTES_MAX = 256 };
 
-enum lane { LANE_CONTROL, LANE_MEDIA, LANES };
+/* What is live waits behind nothing that was recorded. */
+enum lane { LANE_CONTROL, LANE_LIVE, LANE_MEDIA, LANES };
 
 enum effect_kind {
     EFFECT_SEND,    /* a typed message on a topic */
-    EFFECT_PACKET,  /* a part, as it is, on a topic (media lane) */
+    EFFECT_PACKET,  /* a part, as it is, on a topic */
     EFFECT_STORE,   /* a storage operation */
     EFFECT_TRUST,   /* the trust view has changed: core_trust_view() */
     EFFECT_LOG,     /* a line for the operator */

@@ -91,7 +91,8 @@ struct event {
     enum event_kind kind;
     uint64_t now_us; /* monotonic */
     uint64_t utc_us;
-    size_t media_free_bytes; /* room in the media outbox */
+    size_t live_free_bytes; /* room in the outboxes */
+    size_t media_free_bytes;
     size_t control_free_bytes;
     struct arena arena;
     struct msg *msg; /* owned; may be NULL */

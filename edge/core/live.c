@@ -110,8 +110,8 @@ static struct watch_info *info_of(struct core *core, const struct ingest *in)
 static void publish_info(struct core *core, struct ingest *in)
 {
     in->info_us = core->now_us;
-    core_send(core, LANE_MEDIA, TOPIC_LIVE_PARTS, core_self(core),
-              id_slice(&in->row.video.video_id), MESSAGE_LIVE_INFO_ALL, info_of(core, in));
+    core_send(core, LANE_LIVE, TOPIC_LIVE_PARTS, core_self(core), id_slice(&in->row.video.video_id),
+              MESSAGE_LIVE_INFO_ALL, info_of(core, in));
 }
 
 void live_begin(struct core *core, struct ingest *in)
@@ -187,7 +187,7 @@ static bool may_leave(struct core *core, struct ingest *in, const struct part_ev
     bool entry = ev->part.index == 0 && (c->kind != CHUNK_MEDIA || (c->flags & CHUNK_KEYFRAME));
     if (in->skipping && !entry)
         return false;
-    in->skipping = ev->original->payload.len > core->media_free_bytes;
+    in->skipping = ev->original->payload.len > core->live_free_bytes;
     return !in->skipping;
 }
 
@@ -226,8 +226,8 @@ void live_end(struct core *core, struct ingest *in, const char *why)
 {
     struct watch_end *end = core_body(core, sizeof(*end));
     *end = (struct watch_end){.video_id = in->row.video.video_id, .live = true};
-    core_send(core, LANE_MEDIA, TOPIC_LIVE_PARTS, core_self(core),
-              id_slice(&in->row.video.video_id), MESSAGE_WATCH_END, end);
+    core_send(core, LANE_LIVE, TOPIC_LIVE_PARTS, core_self(core), id_slice(&in->row.video.video_id),
+              MESSAGE_WATCH_END, end);
     core_log(core, false, "live %s ends: %s", in->row.video.video_id.s, why);
     live_release(core, in);
     in->state = INGEST_FINISHING;

@@ -194,7 +194,7 @@ struct core {
     struct stale_live *stale;
     size_t stale_n, stale_cap;
     uint64_t now_us, utc_us;
-    size_t media_free_bytes, control_free_bytes;
+    size_t live_free_bytes, media_free_bytes, control_free_bytes;
     struct effects *fx; /* of the step under way */
 
     uint64_t random_counter;

@@ -60,6 +60,7 @@ struct stage *stage_new(const struct stage_spec *spec)
     s->fx = mem_alloc(sizeof(*s->fx));
     s->now_us = 1000 * STAGE_S;
     s->utc_us = REEL_UTC_US + spec->utc_ahead_us;
+    s->live_free_bytes = LIVE_OUTBOX_BYTES_MAX;
     s->media_free_bytes = MEDIA_OUTBOX_BYTES_MAX;
     s->read_at_once = s->commit_at_once = true;
     s->group_max = SIZE_MAX;
@@ -171,6 +172,7 @@ void stage_step(struct stage *s, struct event *ev)
 {
     ev->now_us = s->now_us;
     ev->utc_us = s->utc_us;
+    ev->live_free_bytes = s->live_free_bytes;
     ev->media_free_bytes = s->media_free_bytes;
     ev->control_free_bytes = CONTROL_OUTBOX_BYTES_MAX;
     core_step(s->core, ev, s->fx);

@@ -32,7 +32,7 @@ struct stage {
     struct member edge;
     struct arena arena; /* for whatever a test needs */
     uint64_t now_us, utc_us;
-    size_t media_free_bytes;
+    size_t live_free_bytes, media_free_bytes;
     uint32_t nonces; /* handed out */
     uint64_t steps;
     bool read_at_once;   /* stage_settle answers reads (true at first) */

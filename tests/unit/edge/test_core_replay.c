@@ -186,8 +186,14 @@ static void world_acts(struct stage *s)
     struct event *ev;
     switch (below(12)) {
     case 0: stage_step(s, event_new(below(4) ? EVENT_BUS_UP : EVENT_BUS_DOWN)); break;
-    case 1: s->media_free_bytes = below(2) * below(MEDIA_OUTBOX_BYTES_MAX); break;
-    case 2: s->media_free_bytes = MEDIA_OUTBOX_BYTES_MAX; break;
+    case 1:
+        s->live_free_bytes = below(2) * below(LIVE_OUTBOX_BYTES_MAX);
+        s->media_free_bytes = below(2) * below(MEDIA_OUTBOX_BYTES_MAX);
+        break;
+    case 2:
+        s->live_free_bytes = LIVE_OUTBOX_BYTES_MAX;
+        s->media_free_bytes = MEDIA_OUTBOX_BYTES_MAX;
+        break;
     case 3: memory_store_fail(s->store, ERR_STORAGE_FULL, below(20), below(3)); break;
     case 4: stage_pass(s, below(20) ? below(500 * 1000) : below(20 * 1000 * 1000)); break;
     case 5:
@@ -241,6 +247,7 @@ static struct hash run(uint64_t seed, uint64_t *ret_seen)
     }
     s->commit_at_once = s->read_at_once = true;
     memory_store_fail(s->store, ERR_OK, 0, 0);
+    s->live_free_bytes = LIVE_OUTBOX_BYTES_MAX;
     s->media_free_bytes = MEDIA_OUTBOX_BYTES_MAX;
     stage_step(s, event_new(EVENT_STOP));
     stage_settle(s);
