@@ -179,20 +179,22 @@ class Cluster:
 
     # ---- the node ----
 
-    def edge_command(self, edge_id, data):
+    def edge_command(self, edge_id, data, broker=None):
         return [self.build / "edge", "--data", data, "--edge-id", edge_id,
-                "--mqtt-broker", f"127.0.0.1:{self.port}",
+                "--mqtt-broker", broker or f"127.0.0.1:{self.port}",
                 "--zone-secret-file", self.folder / "auth/zone.secret"]
 
-    def edge(self, keep=False):
-        """A fresh edge, connected and with its credential. keep: the one before goes on."""
+    def edge(self, keep=False, broker=None, prefix=()):
+        """A fresh edge, connected and with its credential. keep: the one before goes on.
+        broker, prefix: where it finds the broker, and what it is started through."""
         if not keep:
             self.edge_stop()
         self.serial += 1
         self.edge_id = f"bench{self.serial}"
         self.edge_data = self.folder / self.edge_id
         self.edge_process = self.start(
-            f"edge-{self.serial}", self.edge_command(self.edge_id, self.edge_data))
+            f"edge-{self.serial}", self.edge_command(self.edge_id, self.edge_data, broker),
+            prefix=prefix)
         wait_until("the edge's connection",
                    lambda: self.edge_process.said("broker: connected"))
         self.ping(seconds=0.05)

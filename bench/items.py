@@ -90,17 +90,19 @@ def relay_latency(b):
     runs = relay_runs(b, seconds=b.seconds, rate=rate)
     got = b.contend("relay latency", {k: runs[k] for k in ("raw", "Paho", "Paho, verifying", "edge")},
                     rounds=min(b.rounds, 3))
-    p50 = {k: b.median(v, "p50_us") for k, v in got.items()}
-    p99 = {k: b.median(v, "p99_us") for k, v in got.items()}
     at = f"at {rate} parts/s (55 % of the knee)"
     for name, runs in got.items():
         held = sum(r["parts"] for r in runs) / (len(runs) * b.seconds * rate)
         if held < 0.99:
             b.note("relay", f"{name} carried only {100 * held:.0f} % of the {rate} parts/s offered")
-    b.row("relay", f"delay p50 {at}", "ms", got, "p50_us", scale=1e-3, target="≤ Paho + 0.1 ms",
-          ok=p50["edge"] <= p50["Paho"] + 100, against=("Paho",))
-    b.row("relay", f"delay p99 {at}", "ms", got, "p99_us", scale=1e-3, target="≤ Paho + 1 ms",
-          ok=p99["edge"] <= p99["Paho"] + 1000, against=("Paho",))
+    for key, ms, limit_us in (("p50_us", "p50", 100), ("p99_us", "p99", 1000)):
+        mid = {k: b.median(v, key) for k, v in got.items()}
+        b.row("relay", f"delay {ms} {at}", "ms", got, key, scale=1e-3,
+              target=f"≤ Paho, verifying (the identical relay) + {limit_us / 1e3:g} ms",
+              ok=mid["edge"] <= mid["Paho, verifying"] + limit_us, against=("Paho, verifying",))
+        b.value("relay", f"delay {ms} over that of Paho", "ms", (mid["edge"] - mid["Paho"]) / 1e3,
+                f"≤ {limit_us / 1e3:g}, though that one verifies nothing",
+                mid["edge"] <= mid["Paho"] + limit_us)
 
 
 # ---- fan-out ----

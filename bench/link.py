@@ -1,4 +1,4 @@
-"""One streamer behind 100 Mbit/s and 20 ms: a namespace of the bench's own, tbf on both ends of
+"""A streamer, then an edge, behind 100 Mbit/s and 20 ms: a namespace of the bench's own, tbf on both ends of
 its only cable, and a user-space relay for the delay (kernels here have no netem)."""
 
 import os
@@ -135,9 +135,35 @@ def measure(b):
                 c.end(p)
 
         got = b.contend("link", {"bulk TCP": bulk, "edge": ours}, rounds=min(b.rounds, 3))
+        edge_behind(b, link, wire)
     tcp, edge = (b.median(got[k], "bytes_per_s") for k in ("bulk TCP", "edge"))
     b.row("link", "1 streamer over 100 Mbit/s, 10 ms each way, acknowledged", "MB/s", got,
           "bytes_per_s", scale=1e-6, target="≥ 0.95 × bulk TCP", ok=edge >= 0.95 * tcp)
+
+
+def edge_behind(b, link, wire):
+    """The edge's own line is full, with what comes in and with what goes out: lives go on."""
+    c = b.cluster
+    seconds = b.pick(4, 2)
+    p, port = wire(c.port)
+    try:
+        c.edge(broker=f"{link.near}:{port}", prefix=link.prefix)
+        c.load("upload", streams=2, chunks=40, id="kept")
+        for name, load in (
+                ("alone", None),
+                ("beside 4 uploads", {"mode": "upload", "streams": 4}),
+                ("beside 2 views", {"mode": "watch", "streams": 2, "viewers": 2, "id": "kept",
+                                    "window": 1 << 20})):
+            other = c.background(load.pop("mode"), seconds=seconds + 2, **load) if load else None
+            time.sleep(1)  # until the line is full
+            r = c.load("live", rate=40, part_bytes=10000, parts=1, keyframe_every=20,
+                       seconds=seconds)
+            rest = f"; {c.end_load(other)['bytes_per_s'] / 1e6:.1f} MB/s beside it" if other else ""
+            b.value("link", f"edge behind the link, live of 3 Mbit/s {name}: delay p99{rest}", "ms",
+                    r["p99_us"] / 1e3, "nothing lost", not r["lost"] and not r["missing"])
+    finally:
+        c.edge_stop()
+        c.end(p)
 
 
 __all__ = ["measure"]

@@ -52,7 +52,7 @@ static void request(const char *json)
     pthread_mutex_lock(&lock);
     if (strstr(json, "\"credit\":") && pull == view.pull) {
         view.allowed = field(json, "\"credit\":") + allowed;
-    } else if (client && pull > view.pull) {
+    } else if (client && (pull > view.pull || pull == 1)) { /* 1: a viewer begins */
         client += sizeof("\"client_id\":\"") - 1;
         snprintf(view.topic, TEXT, "bench/out/%.*s", (int)strcspn(client, "\""), client);
         view.pull = pull;
