@@ -28,7 +28,7 @@ pkg_cflags = $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(1) 2>/dev/n
 pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 LIBS_edge := libsodium libcjson sqlite3
-LIBS_auth_edge := libsodium libcjson sqlite3 libcurl
+LIBS_auth_edge := libsodium libcjson sqlite3 libcurl libcrypto
 LIBS_edgectl := libsodium libcjson libavformat libavcodec libavutil
 LIBS_ALL := $(sort $(LIBS_edge) $(LIBS_auth_edge) $(LIBS_edgectl))
 LIBS_PAHO := -lpaho-mqtt3as# has no pkg-config file in Debian

@@ -5,6 +5,7 @@
 #include "auth_edge/folder.h"
 #include "auth_edge/local.h"
 #include "auth_edge/service.h"
+#include "auth_edge/supabase.h"
 #include "auth_edge/users.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -25,6 +26,7 @@ enum {
     CREDENTIAL_S_MAX = 10 * 366 * 24 * 3600,
     CLIENT_ID_RANDOM_BYTES = 8,
     PASSWORD_FILE_BYTES_MAX = 1024,
+    SUPABASE_KEY_FILE_BYTES_MAX = 4096,
     SETTING_PATH_BYTES = OPTION_VALUE_BYTES_MAX + 16,
 };
 
@@ -61,6 +63,21 @@ static struct option options[] = {
      .max = CREDENTIAL_S_MAX},
     {.name = "allow-token-reply-ids",
      .help = "answer under ids that are no ids (development)",
+     .kind = OPTION_FLAG},
+    {.name = "require-sealed-login",
+     .help = "refuse tokens that were not sealed to the zone's key (production)",
+     .kind = OPTION_FLAG},
+    {.name = "supabase-url",
+     .help = "https address of a Supabase project, whose tokens then count here"},
+    {.name = "supabase-key-file",
+     .help = "file whose first line is the project's publishable (anon) key"},
+    {.name = "supabase-key", .help = "the project's key, where no file has it", .secret = true},
+    {.name = "supabase-ca-file",
+     .help = "certificates that Supabase is checked against, PEM (default: the system's)"},
+    {.name = "supabase-issuer",
+     .help = "issuer that tokens must name (default: the address and /auth/v1); none: none"},
+    {.name = "supabase-allow-http",
+     .help = "http:// also to another machine: whoever is in between gets the tokens",
      .kind = OPTION_FLAG},
     {.name = "password-file", .help = "user add, user passwd: the password is its first line"},
     {.name = "auth-password",
@@ -207,15 +224,16 @@ static void client_id_make(const struct id *zone_id, struct id *ret)
     CHECK(n > 0 && n <= ID_BYTES_MAX);
 }
 
-/* The first line of --mqtt-password-file, or MQTT_PASSWORD, or NULL. ret: heap. */
-static bool broker_password(char **ret)
+/* The first line of the file that an option names, or another option's text, or NULL. ret: heap. */
+static bool secret_line(const char *file_option, const char *text_option, size_t bytes_max,
+                        char **ret)
 {
-    const char *path = config_text(options, "mqtt-password-file");
-    const char *given = config_text(options, "mqtt-password");
+    const char *path = config_text(options, file_option);
+    const char *given = config_text(options, text_option);
     char *text = NULL;
     size_t len;
-    if (path && file_read(path, PASSWORD_FILE_BYTES_MAX, &text, &len) != ERR_OK) {
-        fprintf(stderr, "auth_edge: cannot read --mqtt-password-file %s\n", path);
+    if (path && file_read(path, bytes_max, &text, &len) != ERR_OK) {
+        fprintf(stderr, "auth_edge: cannot read --%s %s\n", file_option, path);
         return false;
     }
     if (path)
@@ -235,11 +253,12 @@ static void wiped_free_ptr(char **text)
     free(*text);
 }
 
-static int run_service(const struct folder *folder, struct zone *zone, struct provider *local)
+static int run_service(const struct folder *folder, struct zone *zone, struct provider *local,
+                       struct provider *supabase)
 {
     struct id client_id;
     CLEANUP(wiped_free_ptr) char *password = NULL;
-    if (!broker_password(&password))
+    if (!secret_line("mqtt-password-file", "mqtt-password", PASSWORD_FILE_BYTES_MAX, &password))
         return EXIT_FAILURE;
     client_id_make(&folder->zone.zone_id, &client_id);
     struct bus_config broker = {
@@ -255,6 +274,7 @@ static int run_service(const struct folder *folder, struct zone *zone, struct pr
         .zone = zone,
         .store = folder->store,
         .passwords = local,
+        .tokens = supabase,
         .topic_prefix = slice_str(config_text(options, "topic-prefix")),
         .broker = &broker,
     };
@@ -268,6 +288,38 @@ static int run_service(const struct folder *folder, struct zone *zone, struct pr
     return EXIT_SUCCESS;
 }
 
+/* A text that is there and not empty: a variable that a compose file passes on is often empty. */
+static const char *text_or_none(const char *option)
+{
+    const char *text = config_text(options, option);
+    return text && *text ? text : NULL;
+}
+
+/* ret: NULL: no --supabase-url. */
+static bool open_supabase(struct provider **ret)
+{
+    char error[SUPABASE_ERROR_BYTES];
+    CLEANUP(wiped_free_ptr) char *key = NULL;
+    struct supabase_config config = {
+        .url = text_or_none("supabase-url"),
+        .ca_file = text_or_none("supabase-ca-file"),
+        .issuer = text_or_none("supabase-issuer"),
+        .allow_http = config_flag(options, "supabase-allow-http"),
+    };
+    *ret = NULL;
+    if (!config.url)
+        return true;
+    if (!secret_line("supabase-key-file", "supabase-key", SUPABASE_KEY_FILE_BYTES_MAX, &key))
+        return false;
+    config.key = key;
+    if (supabase_open(&config, ret, error) != ERR_OK) {
+        complain(error);
+        return false;
+    }
+    log_line(LOG_INFO, "tokens are checked with Supabase at %s", config.url);
+    return true;
+}
+
 static int serve_folder(const struct folder *folder)
 {
     struct zone_config config = {
@@ -278,17 +330,25 @@ static int serve_folder(const struct folder *folder)
         .edge_credential_us = config_uint(options, "edge-credential-s") * us_per_s,
         .streamer_credential_us = config_uint(options, "streamer-credential-s") * us_per_s,
         .allow_token_reply_ids = config_flag(options, "allow-token-reply-ids"),
+        .require_sealed_login = config_flag(options, "require-sealed-login"),
         .records = store_records(folder->store),
     };
     if (store_answered_until(folder->store, &config.answered_until_us) != ERR_OK)
         return complain(store_error(folder->store));
-    struct provider *local;
-    if (local_open(folder->store, &local) != ERR_OK)
-        return complain("the login worker cannot be started: no thread or memory left");
-    struct zone *zone = zone_new(&config);
-    int status = run_service(folder, zone, local);
-    local->close(local);
-    zone_free(zone);
+    struct provider *local, *supabase;
+    if (!open_supabase(&supabase))
+        return EXIT_FAILURE;
+    int status = EXIT_FAILURE;
+    if (local_open(folder->store, &local) == ERR_OK) {
+        struct zone *zone = zone_new(&config);
+        status = run_service(folder, zone, local, supabase);
+        local->close(local);
+        zone_free(zone);
+    } else {
+        complain("the login worker cannot be started: no thread or memory left");
+    }
+    if (supabase)
+        supabase->close(supabase);
     return status;
 }
 

@@ -39,6 +39,8 @@ struct login {
     struct id subject;
     char name[NAME_BYTES_MAX];
     size_t name_len;
+
+    struct login *next; /* the provider's, while it has the login */
 };
 
 /* login_new: zeroed. login_free: wipe and free; NULL is fine. */
@@ -48,8 +50,9 @@ void login_free(struct login *login);
 struct provider {
     /*
      * check: begin. On ERR_OK the login is the provider's until take gives it
-     * back; otherwise it stays the caller's: ERR_BUSY: no room for another one
-     * now. ERR_IO: the users cannot be read.
+     * back; otherwise it stays the caller's, and is answered: ERR_BUSY: no room
+     * for another one now. ERR_UNAUTHORIZED: refused at sight. ERR_IO: the users
+     * cannot be read.
      */
     enum err (*check)(struct provider *provider, struct login *login);
     /* take: go on with what can be done without waiting; the next answered login, or NULL. */

@@ -110,11 +110,15 @@ static void begin_login(struct service *s, struct login *login)
     answer_login(s, login);
 }
 
+/* What is left keeps the provider's descriptor readable. */
 static void take_logins(struct service *s, struct provider *provider)
 {
     struct login *login;
-    while (provider && (login = provider->take(provider)) != NULL)
+    for (int i = 0; provider && i < SERVICE_LOGINS_BATCH_MAX; i++) {
+        if ((login = provider->take(provider)) == NULL)
+            return;
         answer_login(s, login);
+    }
 }
 
 static void receive(struct service *s, const struct msg *msg)

@@ -16,6 +16,7 @@ enum {
     SERVICE_OUTBOX_MESSAGES_MAX = 1024,
     SERVICE_OUTBOX_BYTES_MAX = 4 * 1024 * 1024,
     SERVICE_BATCH_MAX = 64,         /* messages between two looks at everything else */
+    SERVICE_LOGINS_BATCH_MAX = 4,   /* answered logins, likewise: each is a commit */
     SERVICE_REPORT_MS = 1500,       /* no broker after so long: say so */
     SERVICE_DRAIN_TIMEOUT_MS = 800, /* for accepted logins, when ending */
     SERVICE_FLUSH_TIMEOUT_MS = 400, /* for their answers */

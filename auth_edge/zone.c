@@ -390,6 +390,10 @@ static struct zone_outcome receive_login(struct asked *asked, const struct user_
         return refuse_unverified(
             asked, ZONE_MALFORMED, CODE_BAD_REQUEST,
             "a password must be sealed; the broker has seen this one: change it");
+    if (zone->config.require_sealed_login && !sealed)
+        return refuse_unverified(
+            asked, ZONE_MALFORMED, CODE_BAD_REQUEST,
+            "a login must be sealed here; the broker has seen this token: end its session");
     if (!m->signature.auth.len)
         return refuse_unverified(asked, ZONE_BAD_PROOF, CODE_UNAUTHORIZED,
                                  "auth is missing: the request must be signed by pk");

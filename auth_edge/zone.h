@@ -38,7 +38,8 @@ struct zone_config {
     uint64_t edge_credential_us, streamer_credential_us; /* lives, > 0 */
     uint64_t answered_until_us; /* the newest request that an earlier process answered; 0: none */
     bool allow_token_reply_ids;
-    struct records records; /* outlives the zone */
+    bool require_sealed_login; /* a token that the broker could read is refused */
+    struct records records;    /* outlives the zone */
 };
 
 struct zone; /* opaque */

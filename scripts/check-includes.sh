@@ -24,7 +24,8 @@ one cjson/        lib/wire/json.c
 one MQTTAsync.h   lib/bus/paho.c bench/ref/relay_paho.c bench/ref/ingest_paho.c bench/ref/serve_paho.c
 one mosquitto.h   bench/ref/relay_mosquitto.c bench/ref/ingest_mosquitto.c
 one sqlite3.h     edge/store/sqlite.c auth_edge/store.c bench/ref/ingest.h bench/ref/sqlite_alone.c
-one curl/         auth_edge/supabase.c
+one curl/         auth_edge/http.c
+one openssl/      auth_edge/jws.c
 one libavformat/  client/media.c
 one libavcodec/   client/media.c
 one libavutil/    client/media.c

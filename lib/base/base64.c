@@ -88,3 +88,35 @@ enum err b64_decode(struct slice text, uint8_t *ret, size_t max, size_t *ret_len
     *ret_len = len;
     return ERR_OK;
 }
+
+/* A character of the URL's alphabet as one of the standard's; 0: none. */
+static uint8_t url_to_standard(uint8_t c)
+{
+    if (c == '-')
+        return '+';
+    if (c == '_')
+        return '/';
+    return c == '+' || c == '/' ? 0 : c;
+}
+
+enum err b64url_decode(struct slice text, uint8_t *ret, size_t max, size_t *ret_len)
+{
+    size_t rest = text.len % 4;
+    if (rest == 1)
+        return ERR_FORMAT;
+    size_t len = text.len / 4 * 3 + (rest ? rest - 1 : 0);
+    if (len > max)
+        return ERR_LIMIT;
+    while (text.len) {
+        uint8_t four[4] = {0};
+        size_t n = text.len < 4 ? text.len : 4;
+        for (size_t i = 0; i < n; i++)
+            four[i] = url_to_standard(text.ptr[i]);
+        if (n == 4 ? !decode_four(four, ret) : !decode_last(four, 4 - n, ret))
+            return ERR_FORMAT;
+        text = slice_from(text, n);
+        ret += n - 1;
+    }
+    *ret_len = len;
+    return ERR_OK;
+}

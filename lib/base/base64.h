@@ -26,4 +26,7 @@ void b64_encode(struct slice bytes, char *ret);
  */
 enum err b64_decode(struct slice text, uint8_t *ret, size_t max, size_t *ret_len);
 
+/* b64url_decode: as b64_decode, of the alphabet of RFC 4648 §5 without padding (RFC 7515). */
+enum err b64url_decode(struct slice text, uint8_t *ret, size_t max, size_t *ret_len);
+
 #endif

@@ -256,6 +256,22 @@ struct slice json_loose_text(struct json *j, const char *key, size_t max)
     return text_take(j, text, max);
 }
 
+static bool is_string(const cJSON *item, const char *s)
+{
+    return cJSON_IsString(item) && strcmp(item->valuestring, s) == 0;
+}
+
+bool json_names(const struct json *j, const char *key, const char *s)
+{
+    const cJSON *item = find(j, key);
+    if (!cJSON_IsArray(item))
+        return is_string(item, s);
+    const cJSON *one = item->child;
+    while (one && !is_string(one, s))
+        one = one->next;
+    return one != NULL;
+}
+
 struct id json_id_or_none(struct json *j, const char *key)
 {
     struct id id = {0};

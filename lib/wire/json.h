@@ -1,8 +1,8 @@
 #ifndef WIRE_JSON_H
 #define WIRE_JSON_H
 /*
- * JSON text to typed fields and back. Private to lib/wire; json.c is the only
- * includer of cJSON.
+ * JSON text to typed fields and back. For lib/wire, and for what auth_edge reads
+ * that is no message; json.c is the only includer of cJSON.
  *
  * Reading: json_open, then getters. The first field that is not what it should
  * be sets `err`, and everything read from then on is empty or zero: check err
@@ -60,6 +60,9 @@ struct slice json_text(struct json *j, const char *key, size_t max);
 struct slice json_loose_text(struct json *j, const char *key, size_t max);
 /* json_peek_text: a string where it lies, borrowed until json_close; empty when absent. */
 struct slice json_peek_text(struct json *j, const char *key);
+
+/* json_names: whether a string is s, or an array of strings has s in it. */
+bool json_names(const struct json *j, const char *key, const char *s);
 
 /* json_id: an id that must be there. json_id_or_none: "" when absent. */
 struct id json_id(struct json *j, const char *key);

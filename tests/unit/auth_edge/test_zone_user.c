@@ -125,6 +125,21 @@ static void test_login_token_plain(void **state)
     login_free(o.login);
 }
 
+/* Where logins must be sealed, a token that the broker could read is worth nothing. */
+static void test_login_must_be_sealed(void **state)
+{
+    struct world *w = *state;
+    struct login_form f = {.token = "e.y.J", .client_id = "c1"};
+    w->config.require_sealed_login = true;
+    zone_free(w->zone);
+    w->zone = zone_new(&w->config);
+    struct zone_outcome o = receive(w, TOPIC_AUTH_USER, inner(w, &f));
+    expect_user_refusal(w, &o, "c1", CODE_BAD_REQUEST, ZONE_MALFORMED);
+    o = log_in(w, &f);
+    assert_int_equal(o.kind, ZONE_LOGIN);
+    login_free(o.login);
+}
+
 static void test_login_refusals(void **state)
 {
     static const struct {
@@ -305,6 +320,7 @@ int main(void)
         IN_WORLD(test_login),
         IN_WORLD(test_login_token_plain),
         IN_WORLD(test_login_refusals),
+        IN_WORLD(test_login_must_be_sealed),
         IN_WORLD(test_login_record_fails),
         IN_WORLD(test_login_proofs),
         IN_WORLD(test_login_altered),

@@ -108,13 +108,35 @@ static void test_refused(void **state)
     assert_int_equal(len, 0);
 }
 
+/* RFC 4648 §5 without padding: each byte string has one text here, too. */
+static void test_url_alphabet(void **state)
+{
+    static const struct {
+        const char *bytes, *text;
+    } pairs[] = {{"", ""},        {"f", "Zg"},        {"fo", "Zm8"},
+                 {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"\xfb\xff\xfe", "-__-"}};
+    static const char *const bad[] = {"A",    "AAAAA", "Zg==", "Zh",      "Zm9",  "+//+",
+                                      "AA=A", "A A",   "AA\n", "A\x80zz", "AAA=", "AA=="};
+    (void)state;
+    uint8_t back[16];
+    size_t len = 99;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        size_t n = strlen(pairs[i].bytes);
+        assert_int_equal(b64url_decode(slice_str(pairs[i].text), back, n, &len), ERR_OK);
+        assert_true(slice_eq_str(slice_of(back, len), pairs[i].bytes));
+        if (n)
+            assert_int_equal(b64url_decode(slice_str(pairs[i].text), back, n - 1, &len), ERR_LIMIT);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(b64url_decode(slice_str(bad[i]), back, sizeof(back), &len), ERR_FORMAT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rfc),
-        cmocka_unit_test(test_every_length),
-        cmocka_unit_test(test_canonical),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_rfc),          cmocka_unit_test(test_every_length),
+        cmocka_unit_test(test_canonical),    cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_url_alphabet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -169,6 +169,25 @@ static void test_loose_texts(void **state)
     json_close(&j);
 }
 
+static void test_names(void **state)
+{
+    (void)state;
+    struct json j = json_open(
+        slice_str(
+            "{\"a\":\"x\",\"b\":[1,\"y\",\"x\"],\"c\":[],\"d\":{\"e\":\"x\"},\"f\":[[\"x\"]]}"),
+        &arena);
+    assert_true(json_names(&j, "a", "x"));
+    assert_false(json_names(&j, "a", "y"));
+    assert_true(json_names(&j, "b", "x"));
+    assert_false(json_names(&j, "b", "z"));
+    assert_false(json_names(&j, "c", "x"));
+    assert_false(json_names(&j, "d", "x"));
+    assert_false(json_names(&j, "f", "x"));
+    assert_false(json_names(&j, "g", "x"));
+    assert_int_equal(j.err, ERR_OK);
+    json_close(&j);
+}
+
 static void test_numbers(void **state)
 {
     static const struct {
@@ -484,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_the_first_error_stays),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_loose_texts),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_numbers_end_below_2_53),
         cmocka_unit_test(test_flags),
