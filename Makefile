@@ -234,3 +234,4 @@ help: ## this list
 .PHONY: $(ROOT_GOALS) tests objects headers tidy FORCE
 
 include mk/bench.mk
+include mk/sim.mk

@@ -8,35 +8,26 @@
  *   I2  a rejection whose answer flag is set names a reply id from the message;
  *       whether it may be put into a topic is checked where it is answered.
  */
-#include "edge/decode.h"
-
 #include "base/check.h"
-#include "edge/rows.h"
+#include "edge/decode_work.h"
 #include "wire/address.h"
-
-struct work {
-    const struct decoder *d;
-    const struct trust_view *view;
-    struct sig_cache *cache;
-    struct topic topic;
-    struct event *ev;
-};
 
 /* ---- refusing ---- */
 
-static void reject(struct work *w, enum err err, const char *what)
+void decode_reject(struct work *w, enum err err, const char *what)
 {
     w->ev->kind = EVENT_REJECTED;
     w->ev->u.rejection = (struct rejection){.err = err, .what = what};
 }
 
 /* Refuse, and answer on a reply topic if the message says where. */
-static void reject_to(struct work *w, enum err err, const char *what, enum topic_kind reply_kind)
+void decode_reject_to(struct work *w, enum err err, const char *what, enum topic_kind reply_kind)
 {
     struct reply_address a = address_read(w->ev->msg->payload, &w->ev->arena);
-    bool streamer = reply_kind == TOPIC_UPLOAD_REPLY || reply_kind == TOPIC_LIVE_UPLOAD_REPLY;
+    bool streamer = reply_kind == TOPIC_UPLOAD_REPLY || reply_kind == TOPIC_LIVE_UPLOAD_REPLY ||
+                    (reply_kind == TOPIC_DELETE_REPLY && (a.credential || !a.client_id.len));
     struct slice id = streamer ? a.streamer_id : a.client_id;
-    reject(w, err, what);
+    decode_reject(w, err, what);
     struct rejection *r = &w->ev->u.rejection;
     r->answer = id.len > 0;
     r->reply_kind = reply_kind;
@@ -45,7 +36,7 @@ static void reject_to(struct work *w, enum err err, const char *what, enum topic
     r->client_id = a.client_id;
 }
 
-static const char malformed[] = "malformed, or a field is missing, of the wrong type or too long";
+const char decode_malformed[] = "malformed, or a field is missing, of the wrong type or too long";
 
 /* ---- uploads and lives ---- */
 
@@ -68,40 +59,40 @@ static void init_verify(struct work *w, bool live)
     struct verified_init v = {0};
     enum err err = upload_init_decode(w->ev->msg->payload, &w->ev->arena, &v.init);
     if (err != ERR_OK) {
-        reject_to(w, err, malformed, reply);
+        decode_reject_to(w, err, decode_malformed, reply);
         return;
     }
     if (!v.init.credential.len || !v.init.statement.len || !v.init.signature.auth.len) {
-        reject_to(w, ERR_UNAUTHORIZED, "credential, statement and auth are required; log in",
-                  reply);
+        decode_reject_to(w, ERR_UNAUTHORIZED, "credential, statement and auth are required; log in",
+                         reply);
         return;
     }
     if (!w->view->has_zone) {
-        reject_to(w, ERR_NOT_READY, "this edge is not enrolled yet; try again", reply);
+        decode_reject_to(w, ERR_NOT_READY, "this edge is not enrolled yet; try again", reply);
         return;
     }
     err = credential_open(v.init.credential, &w->view->zone, &v.credential);
     if (err != ERR_OK) {
-        reject_to(w, err, "the credential is not this zone's; log in again", reply);
+        decode_reject_to(w, err, "the credential is not this zone's; log in again", reply);
         return;
     }
     err = video_open(v.init.statement, &v.credential.pk, &v.video);
     if (err != ERR_OK) {
-        reject_to(w, err, "the statement is not signed by the credential's key", reply);
+        decode_reject_to(w, err, "the statement is not signed by the credential's key", reply);
         return;
     }
     const char *wrong = mismatch(&v.init, &v.video);
     if (!wrong && !id_eq(&v.video.zone_id, &w->view->zone.zone_id))
         wrong = "the statement is for another zone";
     if (wrong) {
-        reject_to(w, ERR_FORMAT, wrong, reply);
+        decode_reject_to(w, ERR_FORMAT, wrong, reply);
         return;
     }
     err = request_check(slice_str(live ? "live/upload" : "video/upload"), id_slice(&w->d->self),
                         &v.init.signature.fields, v.init.signature.auth, &v.credential.pk, &v.auth,
                         NULL);
     if (err != ERR_OK) {
-        reject_to(w, err, "auth is not a signature over these fields for this edge", reply);
+        decode_reject_to(w, err, "auth is not a signature over these fields for this edge", reply);
         return;
     }
     struct slice body;
@@ -133,20 +124,21 @@ static void end_verify(struct work *w)
     struct signature sig;
     enum err err = upload_end_decode(w->ev->msg->payload, &w->ev->arena, &v.end);
     if (err != ERR_OK) {
-        reject_to(w, err, malformed, TOPIC_UPLOAD_REPLY);
+        decode_reject_to(w, err, decode_malformed, TOPIC_UPLOAD_REPLY);
         return;
     }
     const struct trusted_stream *s = stream_of(w, v.end.statement, &v.video, &body);
     if (!s) {
-        reject_to(w, ERR_NOT_READY, "no such upload is under way here; send init",
-                  TOPIC_UPLOAD_REPLY);
+        decode_reject_to(w, ERR_NOT_READY, "no such upload is under way here; send init",
+                         TOPIC_UPLOAD_REPLY);
         return;
     }
     if (video_open(v.end.statement, &s->signer, &v.video) != ERR_OK ||
         manifest_open(v.end.manifest, &s->signer, &v.manifest) != ERR_OK ||
         signed_split(v.end.manifest, &manifest_body, &sig) != ERR_OK) {
-        reject_to(w, ERR_SIGNATURE, "statement or manifest is not signed by the upload's key",
-                  TOPIC_UPLOAD_REPLY);
+        decode_reject_to(w, ERR_SIGNATURE,
+                         "statement or manifest is not signed by the upload's key",
+                         TOPIC_UPLOAD_REPLY);
         return;
     }
     struct hash manifest_hash = object_hash(OBJECT_MANIFEST, manifest_body);
@@ -154,8 +146,8 @@ static void end_verify(struct work *w)
         !id_eq(&v.video.streamer_id, &v.end.streamer_id) ||
         !hash_eq(&v.manifest.stream, &s->stream) || v.manifest.track != 0 ||
         !hash_eq(&v.video.manifest_hash, &manifest_hash)) {
-        reject_to(w, ERR_FORMAT, "statement, manifest and ids do not belong together",
-                  TOPIC_UPLOAD_REPLY);
+        decode_reject_to(w, ERR_FORMAT, "statement, manifest and ids do not belong together",
+                         TOPIC_UPLOAD_REPLY);
         return;
     }
     v.stream = s->stream;
@@ -167,7 +159,7 @@ static void end_verify(struct work *w)
 /* A rejected part of a stream that is known: its streamer can be told. */
 static void reject_part(struct work *w, enum err err, const char *what, const struct part *p)
 {
-    reject(w, err, what);
+    decode_reject(w, err, what);
     w->ev->u.rejection.has_stream = true;
     w->ev->u.rejection.stream = p->chunk.stream;
     w->ev->u.rejection.chunk_part = p->chunk.number;
@@ -183,12 +175,12 @@ static void part_accept(struct work *w, struct msg *packet, const struct id *vid
     }
     enum err err = part_decode(packet->payload, &e.part);
     if (err != ERR_OK) {
-        reject(w, err, "not a part");
+        decode_reject(w, err, "not a part");
         return;
     }
     const struct trusted_stream *s = trust_view_find(w->view, &e.part.chunk.stream);
     if (!s) {
-        reject(w, ERR_NOT_READY, "no such stream is under way here");
+        decode_reject(w, ERR_NOT_READY, "no such stream is under way here");
         return;
     }
     if (!pubkey_eq(&s->signer, &e.part.chunk.signer)) {
@@ -215,7 +207,7 @@ static void part_json_accept(struct work *w)
         part_accept(w, packet, &video_id);
         return;
     }
-    reject(w, err, "not a part, or fields that contradict it");
+    decode_reject(w, err, "not a part, or fields that contradict it");
     w->ev->u.rejection.by_video = true;
     w->ev->u.rejection.video_id = address_read(w->ev->msg->payload, &w->ev->arena).video_id;
 }
@@ -227,7 +219,7 @@ static void upload(struct work *w)
     enum upload_kind kind;
     enum err err = upload_classify(w->ev->msg->payload, live, &kind);
     if (err != ERR_OK) {
-        reject_to(w, err, malformed, reply);
+        decode_reject_to(w, err, decode_malformed, reply);
         return;
     }
     switch (kind) {
@@ -246,7 +238,7 @@ static void watch(struct work *w)
     struct watch_request m = {0};
     enum err err = watch_request_decode(w->ev->msg->payload, &w->ev->arena, &m);
     if (err != ERR_OK) {
-        reject_to(w, err, malformed, TOPIC_WATCH_REPLY);
+        decode_reject_to(w, err, decode_malformed, TOPIC_WATCH_REPLY);
         return;
     }
     w->ev->kind = EVENT_WATCH;
@@ -258,7 +250,7 @@ static void join(struct work *w)
     struct live_join m = {0};
     enum err err = live_join_decode(w->ev->msg->payload, &w->ev->arena, &m);
     if (err != ERR_OK) {
-        reject_to(w, err, malformed, TOPIC_WATCH_REPLY);
+        decode_reject_to(w, err, decode_malformed, TOPIC_WATCH_REPLY);
         return;
     }
     w->ev->kind = EVENT_JOIN;
@@ -306,7 +298,7 @@ static void watch_reply(struct work *w)
     struct id source;
     struct slice payload = w->ev->msg->payload;
     if (id_parse(w->topic.a, &source) != ERR_OK || !slice_eq(w->topic.b, id_slice(&w->d->self))) {
-        reject(w, ERR_FORMAT, "not for this edge");
+        decode_reject(w, ERR_FORMAT, "not for this edge");
         return;
     }
     if (payload.len && payload.ptr[0] != '{') {
@@ -315,55 +307,7 @@ static void watch_reply(struct work *w)
     }
     enum err err = watch_answer(w, &source);
     if (err != ERR_OK)
-        reject(w, err, malformed);
-}
-
-/* ---- catalogue ---- */
-
-static void list(struct work *w)
-{
-    struct list_request m = {0};
-    enum err err = list_request_decode(w->ev->msg->payload, &w->ev->arena, &m);
-    if (err != ERR_OK) {
-        reject_to(w, err, malformed, TOPIC_LIST_REPLY);
-        return;
-    }
-    w->ev->kind = EVENT_LIST;
-    w->ev->u.list = m;
-}
-
-static void db_update(struct work *w)
-{
-    struct db_update m = {0};
-    struct storage_row row = {0};
-    enum err err = db_update_decode(w->ev->msg->payload, &w->ev->arena, &m);
-    if (err == ERR_OK)
-        err = row_from_update(&m, w->view, &row);
-    if (err != ERR_OK) {
-        reject(w, err, "a row that nobody entitled signed");
-        return;
-    }
-    w->ev->kind = EVENT_DB_UPDATE;
-    w->ev->u.db_update.removal = m.removal;
-    w->ev->u.db_update.row = row;
-}
-
-static void db_reply(struct work *w)
-{
-    struct db_reply m = {0};
-    enum err err = ERR_FORMAT;
-    if (slice_eq(w->topic.a, id_slice(&w->d->self)))
-        err = db_reply_decode(w->ev->msg->payload, &w->ev->arena, &m);
-    if (err != ERR_OK) {
-        reject(w, err, malformed);
-        return;
-    }
-    w->ev->kind = EVENT_DB_REPLY;
-    w->ev->u.db_reply.page = m.page;
-    w->ev->u.db_reply.pages = m.pages;
-    w->ev->u.db_reply.skipped = m.skipped;
-    w->ev->u.db_reply.rows = rows_from_reply(&m, w->view, &w->ev->arena, &w->ev->u.db_reply.n,
-                                             &w->ev->u.db_reply.skipped);
+        decode_reject(w, err, decode_malformed);
 }
 
 /* ---- small ones: decode alone ---- */
@@ -382,12 +326,6 @@ static enum err decode_small(struct work *w)
     case TOPIC_PING:
         w->ev->kind = EVENT_PING;
         return ping_request_decode(payload, arena, &w->ev->u.ping);
-    case TOPIC_EDGE_STATUS:
-        w->ev->kind = EVENT_EDGE_STATUS;
-        if (edge_status_decode(payload, arena, &w->ev->u.status) != ERR_OK ||
-            !slice_eq(w->topic.a, id_slice(&w->ev->u.status.edge_id)))
-            return ERR_FORMAT;
-        return ERR_OK;
     case TOPIC_DB:
         w->ev->kind = EVENT_DB_REQUEST;
         return db_request_decode(payload, arena, &w->ev->u.db_request);
@@ -404,7 +342,7 @@ struct event *decode(const struct decoder *d, const struct trust_view *view,
     if (msg->payload.len <= PACKET_BYTES_MAX)
         err = topic_parse(msg->topic, d->prefix, &w.topic);
     if (err != ERR_OK) {
-        reject(&w, err, "no topic of ours, or a message above PACKET_BYTES_MAX");
+        decode_reject(&w, err, "no topic of ours, or a message above PACKET_BYTES_MAX");
         return w.ev;
     }
     switch (w.topic.kind) {
@@ -413,13 +351,16 @@ struct event *decode(const struct decoder *d, const struct trust_view *view,
     case TOPIC_WATCH: watch(&w); break;
     case TOPIC_WATCH_REPLY: watch_reply(&w); break;
     case TOPIC_LIVE_WATCH: join(&w); break;
-    case TOPIC_LIST: list(&w); break;
-    case TOPIC_DB_UPDATE: db_update(&w); break;
-    case TOPIC_DB_REPLY: db_reply(&w); break;
+    case TOPIC_LIST: decode_list(&w); break;
+    case TOPIC_DB_UPDATE: decode_db_update(&w); break;
+    case TOPIC_DB_REPLY: decode_db_reply(&w); break;
+    case TOPIC_DB_SYNC: decode_db_sync(&w); break;
+    case TOPIC_EDGE_STATUS: decode_edge_status(&w); break;
+    case TOPIC_DELETE: decode_delete(&w); break;
     default:
         err = decode_small(&w);
         if (err != ERR_OK)
-            reject(&w, err, malformed);
+            decode_reject(&w, err, decode_malformed);
         break;
     }
     return w.ev;

@@ -27,6 +27,27 @@ static struct slice db_page(const struct message_db_page *m, struct arena *arena
     return page_end_db(page, m->page, m->pages);
 }
 
+static struct bundle_out *bundle(const struct message_bundle *m, struct arena *arena)
+{
+    struct bundle_out *b = bundle_start(arena);
+    for (size_t i = 0; i < m->claims_n; i++)
+        bundle_add_claim(b, &m->claims[i]);
+    for (size_t i = 0; i < m->holdings_n; i++)
+        bundle_add_holding(b, &m->holdings[i]);
+    return b;
+}
+
+static struct slice bundle_message(const struct effect *e, struct arena *arena)
+{
+    const struct message_bundle *m = e->body;
+    struct bundle_out *b = bundle(m, arena);
+    if (e->message == MESSAGE_DB_BUNDLE)
+        return bundle_end_db(b, m->page, m->pages);
+    if (e->message == MESSAGE_DB_LOT)
+        return bundle_end_update(b, &m->edge_id);
+    return bundle_end_sync(b, &m->edge_id);
+}
+
 static unsigned part_json(const struct part_json *m, struct arena *arena, struct slice *ret)
 {
     unsigned n = part_json_messages(m);
@@ -55,6 +76,11 @@ unsigned encode(const struct effect *e, struct arena *arena,
     case MESSAGE_DB_REQUEST: *ret = db_request_encode(e->body, arena); break;
     case MESSAGE_DB_PAGE: *ret = db_page(e->body, arena); break;
     case MESSAGE_DB_UPDATE: *ret = db_update_encode(e->body, arena); break;
+    case MESSAGE_DB_LOT:
+    case MESSAGE_DB_BUNDLE:
+    case MESSAGE_SYNC_ROWS: *ret = bundle_message(e, arena); break;
+    case MESSAGE_SYNC: *ret = sync_message_encode(e->body, arena); break;
+    case MESSAGE_DELETE_REPLY: *ret = delete_reply_encode(e->body, arena); break;
     }
     return 1;
 }

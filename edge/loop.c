@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -156,23 +157,45 @@ static void take_bus_events(struct run *r)
     }
 }
 
+/* Counters on lines of about this length: together they are longer than a line may be. */
+enum { COUNTERS_LINE_BYTES = 700 };
+
+struct counters_line {
+    char text[COUNTERS_LINE_BYTES + 200];
+    size_t len;
+};
+
+static void counters_flush(struct counters_line *l)
+{
+    if (l->len)
+        log_line(LOG_INFO, "counters:%s", l->text);
+    l->len = 0;
+}
+
+__attribute__((format(printf, 2, 3))) static void counters_add(struct counters_line *l,
+                                                               const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    l->len += (size_t)vsnprintf(l->text + l->len, sizeof(l->text) - l->len, fmt, args);
+    va_end(args);
+    if (l->len >= COUNTERS_LINE_BYTES)
+        counters_flush(l);
+}
+
 void loop_log_counters(const struct loop *loop)
 {
-    char line[900] = "";
-    size_t at = 0;
+    struct counters_line l = {.len = 0};
     for (enum core_counter c = 0; c < COUNTERS; c++)
-        if (core_counter(loop->core, c) && at < sizeof(line))
-            at += (size_t)snprintf(line + at, sizeof(line) - at, " %s=%" PRIu64,
-                                   core_counter_name(c), core_counter(loop->core, c));
+        if (core_counter(loop->core, c))
+            counters_add(&l, " %s=%" PRIu64, core_counter_name(c), core_counter(loop->core, c));
     for (int lane = 0; lane < LANES; lane++) {
         struct bus_counters b = bus_counters(loop->bus, lane);
-        if (at < sizeof(line))
-            at += (size_t)snprintf(line + at, sizeof(line) - at,
-                                   " lane%d[in=%" PRIu64 " dropped=%" PRIu64 " out=%" PRIu64
-                                   " refused=%" PRIu64 "]",
-                                   lane, b.received, b.dropped_inbox, b.sent, b.dropped_outbox);
+        counters_add(
+            &l, " lane%d[in=%" PRIu64 " dropped=%" PRIu64 " out=%" PRIu64 " refused=%" PRIu64 "]",
+            lane, b.received, b.dropped_inbox, b.sent, b.dropped_outbox);
     }
-    log_line(LOG_INFO, "counters:%s", line);
+    counters_flush(&l);
 }
 
 static void take_signal(struct run *r)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/version.h"
 #include "edge/loop.h"
 #include "edge/settings.h"
 
@@ -18,8 +19,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define EDGE_VERSION "0.1.0"
 
 enum {
     LIVE_INBOX_BYTES_MAX = 20 * 1024 * 1024,  /* alive: in the inbox, GOP cache, replays, outbox */
@@ -70,8 +69,10 @@ static enum err open_store(struct app *app)
         .edge_id = app->settings.edge_id,
         .budget = &app->read_budget,
         .bytes_max = config_uint(app->settings.options, "storage-bytes-max"),
+        .digest_key = digest_key(app->settings.zone_secret),
     };
     enum err err = store_open(&config, &app->loop.store, error);
+    crypto_wipe(&config.digest_key, sizeof(config.digest_key));
     if (err != ERR_OK)
         log_line(LOG_ERROR, "%s", error);
     return err;
@@ -84,6 +85,26 @@ static void kept(struct app *app, const char *key, uint8_t **ret, struct slice *
         *ret_slice = slice_of(*ret, len);
 }
 
+/* A number that the core put under this key; 0: never put. */
+static uint64_t kept_number(struct app *app, const char *key)
+{
+    CLEANUP(mem_free_ptr) uint8_t *bytes = NULL;
+    struct slice value = {0};
+    kept(app, key, &bytes, &value);
+    struct reader r = reader_of(value);
+    uint64_t number = read_u64(&r);
+    return reader_done(&r) ? number : 0;
+}
+
+static void configure_copies(const struct option *o, struct core_config *config)
+{
+    config->replicas = (unsigned)config_uint(o, "replicas");
+    config->replica_grace_us = config_uint(o, "replica-grace-s") * 1000000;
+    config->cache_bytes_max = config_uint(o, "cache-mib") * 1024 * 1024;
+    config->replication_bytes_per_s = config_uint(o, "replication-kib-s") * 1024;
+    config->tombstone_kept_us = config_uint(o, "tombstone-hours") * 3600 * 1000000;
+}
+
 static enum err open_core(struct app *app)
 {
     struct settings *s = &app->settings;
@@ -92,13 +113,17 @@ static enum err open_core(struct app *app)
     struct core_config config = {
         .edge_id = s->edge_id,
         .key = s->key,
-        .version = EDGE_VERSION,
+        .version = EDGE_CLUSTER_VERSION,
         .allow_token_reply_ids = config_flag(s->options, "allow-token-reply-ids"),
         .now_us = clock_mono_us(),
         .utc_us = clock_utc_us(),
         .last_hlc = store_last_hlc(app->loop.store),
         .videos = store_videos(app->loop.store),
+        .root = store_root(app->loop.store),
+        .contact_us = kept_number(app, "contact"),
+        .since_us = kept_number(app, "since"),
     };
+    configure_copies(s->options, &config);
     memcpy(config.zone_secret, s->zone_secret, KEY_BYTES);
     crypto_random(config.seed, KEY_BYTES);
     kept(app, "zone_params", &params, &config.zone_params);
@@ -183,6 +208,8 @@ static enum err subscribe(struct app *app)
         {LANE_CONTROL, TOPIC_DB, false, false, false},
         {LANE_CONTROL, TOPIC_DB_REPLY, true, false, false},
         {LANE_CONTROL, TOPIC_DB_UPDATE, false, false, false},
+        {LANE_CONTROL, TOPIC_DB_SYNC, true, false, false},
+        {LANE_CONTROL, TOPIC_DELETE, true, false, false},
         {LANE_CONTROL, TOPIC_EDGE_STATUS, false, true, false},
         {LANE_CONTROL, TOPIC_PING, false, false, false},
         {LANE_CONTROL, TOPIC_LIST, true, false, false},

@@ -16,6 +16,21 @@ enum err row_from_update(const struct db_update *m, const struct trust_view *vie
                          struct storage_row *ret);
 
 /*
+ * rows_from_bundle: what edges exchange: claims and deletions first, then holdings, each a row of
+ * its own. Distinct credentials are verified once. Rows that do not verify are left out and added
+ * to *skipped. Returns an array in the arena.
+ */
+struct storage_row *rows_from_bundle(const struct bundle *b, const struct trust_view *view,
+                                     struct arena *arena, size_t *ret_n, size_t *skipped);
+
+/*
+ * row_from_deletion: a signed deletion, by the streamer whose credential comes along, or with an
+ * empty credential by the zone. Errors as row_from_update.
+ */
+enum err row_from_deletion(struct slice deletion, struct slice credential,
+                           const struct trust_view *view, struct storage_row *ret);
+
+/*
  * rows_from_reply: the rows of a `db` page; a row with several holdings becomes several.
  * Rows that do not verify are left out and added to *skipped. Returns an array in the arena.
  */

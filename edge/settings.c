@@ -6,6 +6,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/version.h"
+#include "edge/core/core.h"
 #include "wire/topic.h"
 
 #include <errno.h>
@@ -41,6 +43,34 @@ static const struct option table[] = {
      .fallback = "0",
      .kind = OPTION_UINT,
      .max = UINT64_MAX},
+    {.name = "replicas",
+     .help = "how many edges keep a copy of every video, 1…16; the same at all edges of a zone",
+     .fallback = "2",
+     .kind = OPTION_UINT,
+     .min = 1,
+     .max = REPLICAS_MAX},
+    {.name = "replica-grace-s",
+     .help = "seconds that an edge may be away before others replace its copies, at most 30 days",
+     .fallback = "300",
+     .kind = OPTION_UINT,
+     .max = REPLICA_GRACE_S_MAX},
+    {.name = "cache-mib",
+     .help = "MiB for videos that were fetched because somebody here watched them",
+     .fallback = "1024",
+     .kind = OPTION_UINT,
+     .max = CACHE_MIB_MAX},
+    {.name = "replication-kib-s",
+     .help = "KiB a second at which copies are fetched from other edges, from 64",
+     .fallback = "8192",
+     .kind = OPTION_UINT,
+     .min = REPLICATION_KIB_S_MIN,
+     .max = REPLICATION_KIB_S_MAX},
+    {.name = "tombstone-hours",
+     .help = "hours that deletions are remembered, from 1; the same at all edges of a zone",
+     .fallback = "720",
+     .kind = OPTION_UINT,
+     .min = 1,
+     .max = TOMBSTONE_HOURS_MAX},
     {.name = "allow-token-reply-ids",
      .help = "1: serve reply ids that are no ids (development)",
      .kind = OPTION_FLAG},
@@ -200,6 +230,10 @@ static enum err load_password(struct settings *s, char *ret_error)
 
 static enum err load_options(int argc, char **argv, struct settings *s, char *ret_error)
 {
+    if (config_asked(argc - 1, argv + 1, "--version")) {
+        printf("edge %s\n", EDGE_CLUSTER_VERSION);
+        return ERR_CLOSED;
+    }
     s->options = mem_alloc(sizeof(table));
     memcpy(s->options, table, sizeof(table));
     CLEANUP(mem_free_ptr) const char **positional = mem_array((size_t)argc + 1, sizeof(char *));

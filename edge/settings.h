@@ -12,6 +12,11 @@ enum {
     SETTINGS_ERROR_BYTES = 512,
     PATH_BYTES_MAX = 1024,
     STORAGE_BYTES_MIN = 1024 * 1024, /* room for the empty tables, and some */
+    REPLICA_GRACE_S_MAX = 30 * 24 * 3600,
+    CACHE_MIB_MAX = 1 << 30,
+    REPLICATION_KIB_S_MIN = 64, /* below a part a second replicas would never end */
+    REPLICATION_KIB_S_MAX = 1 << 24,
+    TOMBSTONE_HOURS_MAX = 10 * 365 * 24,
 };
 
 struct settings {

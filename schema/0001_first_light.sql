@@ -13,12 +13,13 @@
 
 CREATE TABLE streamer (
     id         TEXT PRIMARY KEY,
-    name       TEXT NOT NULL,
-    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP  -- of the first video seen
+    name       TEXT NOT NULL,                                -- as of the newest claim
+    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP  -- of the first claim
 );
 
--- One row per video id. Where two streamers claim the same id, the claim with the
--- lowest (created, streamer_id) that some edge can still show is the one here.
+-- One row per video id. Where two streamers claim the same id, the one here is: of those
+-- that some edge can still show, of those that two edges vouch for (or one, or none),
+-- the one with the lowest (created, streamer_id).
 CREATE TABLE video (
     id          TEXT PRIMARY KEY,
     title       TEXT NOT NULL,
@@ -27,7 +28,7 @@ CREATE TABLE video (
     live        BOOLEAN NOT NULL DEFAULT 0,  -- 1: running now
     edges       TEXT NOT NULL,               -- comma-separated: who holds every byte, or shows the live
     thumbnail   TEXT NOT NULL,
-    streamer_id TEXT NOT NULL REFERENCES streamer(id) ON DELETE CASCADE,
+    streamer_id TEXT NOT NULL REFERENCES streamer(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
     created_at  TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
     state       TEXT NOT NULL,  -- listed: complete, live; not listed: uploading (to this edge),
                                 -- unlisted (bytes are here, but no edge answers for them)
@@ -35,7 +36,6 @@ CREATE TABLE video (
     codecs      TEXT NOT NULL,
     chunks      INTEGER,        -- of the whole video, when it is known
     bytes       INTEGER,        -- likewise
-    duration_ms INTEGER,        -- when this edge holds the whole video
     CHECK (state IN ('uploading', 'complete', 'live', 'unlisted'))
 );
 CREATE INDEX video_newest ON video(created_at DESC, id) WHERE state IN ('complete', 'live');
@@ -58,12 +58,14 @@ CREATE TABLE chunk (
 CREATE INDEX chunk_order ON chunk(video_id, chunk_nb);
 
 -- The bytes of one claim that this edge holds or is being given: how far it has come.
--- Everything before (next, next_part) is on disk.
+-- Everything before (next, next_part) is on disk. Its row of video stays as long as it does.
 CREATE TABLE copy (
-    n            INTEGER PRIMARY KEY,
-    video_id     TEXT NOT NULL REFERENCES video(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,
+    n            INTEGER PRIMARY KEY,   -- not used again while it is in garbage
+    video_id     TEXT NOT NULL REFERENCES video(id) DEFERRABLE INITIALLY DEFERRED,
     streamer_id  TEXT NOT NULL,
     state        TEXT NOT NULL,         -- uploading, fetching, whole
+    kept         BOOLEAN NOT NULL DEFAULT 0,  -- 0: a cached copy, which may make room for others
+    used_us      INTEGER NOT NULL,      -- last watched
     chunk_prefix TEXT NOT NULL UNIQUE,  -- of chunk.id
     next         INTEGER NOT NULL,
     next_part    INTEGER NOT NULL,
@@ -78,6 +80,13 @@ CREATE TABLE copy (
     UNIQUE (video_id, streamer_id),
     CHECK (state IN ('uploading', 'fetching', 'whole'))
 );
+CREATE INDEX copy_cached ON copy(used_us) WHERE state <> 'uploading' AND kept = 0;
+
+-- Copies that were dropped: their parts are freed little by little, so that nothing has
+-- to wait for it.
+CREATE TABLE garbage (
+    copy INTEGER PRIMARY KEY
+);
 
 -- What the streamer signed at the start of an upload that is not finished. It becomes
 -- a claim, and so part of the catalogue, when it is.
@@ -91,7 +100,7 @@ CREATE TABLE upload (
 
 -- The media: packets as they travel, statement and proof included.
 CREATE TABLE part (
-    copy     INTEGER NOT NULL REFERENCES copy(n) ON DELETE CASCADE,
+    copy     INTEGER NOT NULL,  -- copy.n or garbage.copy
     chunk_nb INTEGER NOT NULL,
     part_nb  INTEGER NOT NULL,  -- from 0
     packet   BLOB NOT NULL,
@@ -100,7 +109,7 @@ CREATE TABLE part (
 
 -- What the streamer signed about each chunk held.
 CREATE TABLE chunk_proof (
-    copy      INTEGER NOT NULL REFERENCES copy(n) ON DELETE CASCADE,
+    copy      INTEGER NOT NULL,  -- copy.n or garbage.copy
     chunk_nb  INTEGER NOT NULL,
     hash      BLOB NOT NULL,
     statement BLOB NOT NULL,
@@ -108,24 +117,34 @@ CREATE TABLE chunk_proof (
     PRIMARY KEY (copy, chunk_nb)
 ) WITHOUT ROWID;
 
--- The catalogue, shared by all edges: what streamers say about their videos and lives.
--- Of two rows with the same key the greatest (revision, statement hash) stays.
+-- The catalogue, shared by all edges: what streamers say about their videos and lives,
+-- last of all that one is deleted. Of two rows with the same key the greatest (revision,
+-- deleted, statement hash) stays; what ties remain, the other bytes decide.
+-- Two edges agree when the digests of all their claims and holdings do; a leaf is a
+-- handful of video ids, so that they find out quickly where they do not.
 CREATE TABLE claim (
     video_id       TEXT NOT NULL,
     streamer_id    TEXT NOT NULL,
+    deleted        BOOLEAN NOT NULL,  -- 1: statement is a deletion, and nothing of the video is left
     created_us     INTEGER NOT NULL,
     revision_us    INTEGER NOT NULL,
+    leaf           INTEGER NOT NULL,  -- 0 ... 65535
+    digest         BLOB NOT NULL,     -- of the whole row
     stream         BLOB NOT NULL,
     statement_hash BLOB NOT NULL,
-    thumbnail      TEXT NOT NULL,
     statement      BLOB NOT NULL,
-    credential     BLOB NOT NULL,
-    manifest       BLOB NOT NULL,  -- empty: a live, or not known yet
+    credential     BLOB NOT NULL,  -- empty: a deletion that the zone signed
+    manifest       BLOB NOT NULL,  -- empty: a live, or a deletion
+    thumbnail      TEXT NOT NULL,
     PRIMARY KEY (video_id, streamer_id)
 );
+CREATE INDEX claim_leaf ON claim(leaf, digest);
+CREATE INDEX claim_newest ON claim(streamer_id, revision_us, video_id) WHERE deleted = 0;
+CREATE INDEX claim_first ON claim(streamer_id, created_us) WHERE deleted = 0;
 
--- The catalogue, second half: what edges say about the bytes. Of two rows with the
--- same key the greatest hlc stays; state 0 is kept, so that an older 1 cannot come back.
+-- The catalogue, second half: what edges say about the bytes; only beside a claim that is
+-- not deleted. Of two rows with the same key the greatest hlc stays; state 0 is kept for a
+-- month, so that an older 1 cannot come back.
 CREATE TABLE holding (
     video_id        TEXT NOT NULL,
     streamer_id     TEXT NOT NULL,
@@ -133,13 +152,17 @@ CREATE TABLE holding (
     kind            TEXT NOT NULL,     -- custody: every byte is there; presence: the live is there
     state           INTEGER NOT NULL,  -- 1 yes, 0 no longer
     hlc             INTEGER NOT NULL,  -- milliseconds * 65536 + counter
+    leaf            INTEGER NOT NULL,  -- as in claim
+    digest          BLOB NOT NULL,
     stream          BLOB NOT NULL,
     object          BLOB NOT NULL,
     edge_credential BLOB NOT NULL,
     PRIMARY KEY (video_id, streamer_id, edge_id, kind),
     CHECK (kind IN ('custody', 'presence'))
 );
-CREATE INDEX holding_edge ON holding(edge_id, kind, state);
+CREATE INDEX holding_edge ON holding(edge_id, kind, state, hlc);
+CREATE INDEX holding_leaf ON holding(leaf, digest);
+CREATE INDEX holding_gone ON holding(hlc) WHERE state = 0;
 
 -- Small values of this node, by name.
 CREATE TABLE meta (

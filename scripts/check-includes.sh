@@ -13,6 +13,7 @@ room edge/store/ base/ trust/ wire/ flow/ edge/core/ edge/store/
 room edge/       base/ trust/ wire/ flow/ bus/ edge/
 room auth_edge/  base/ trust/ wire/ flow/ bus/ auth_edge/
 room client/     base/ trust/ wire/ flow/ bus/ client/
+room bench/fill/ base/ trust/ wire/ flow/ edge/core/ edge/store/ bench/
 room bench/      base/ trust/ wire/ flow/ bench/
 
 pure lib/trust/ lib/wire/ lib/flow/ edge/core/

@@ -1,8 +1,17 @@
 /*
  * One catalogue over all edges: rows that others announce are merged, and it is
  * listed to who asks (docs/PROTOCOL.md §4.5). The merge itself is storage's,
- * inside the write transaction. Asking for all of it is in sync.c.
+ * inside the write transaction. Asking for all of it is in sync.c, finding out
+ * what differs in repair.c.
+ *
+ * Invariants
+ *   I1  backlog_n <= ROW_BACKLOG_MAX messages and backlog_rows <= ROW_BACKLOG_ROWS_MAX rows wait;
+ *       merges_under_way of them are with storage, at most MERGES_UNDER_WAY_MAX.
+ *   I2  nothing stamped or revised more than HLC_AHEAD_MAX_US from now is merged.
+ *   I3  what was first said before the horizon, and may have been deleted since, is taken from an
+ *       answer to our own asking alone: whoever says it again brings nothing back.
  */
+#include "base/check.h"
 #include "base/mem.h"
 #include "edge/core/state.h"
 
@@ -12,41 +21,101 @@ enum { MERGES_UNDER_WAY_MAX = 2048 }; /* beyond it rows wait or are refused */
 
 /* ---- rows from others ---- */
 
-static bool plausible(const struct core *core, const struct storage_row *row)
+static bool plausible(const struct core *core, uint64_t at_us)
 {
-    uint64_t at_us = (row->holding.hlc >> 16) * 1000;
     return at_us <= core->utc_us + HLC_AHEAD_MAX_US;
 }
 
-/* What its streamer signed about a video is merged whoever brings it; a holding only if it can be.
+/* I2, I3. What its streamer signed about a video is not the worse for a holding that comes along.
+ * Our own rows come back from others like any: they are what we said, perhaps before we forgot it.
  */
-static void merge(struct core *core, const struct storage_row *row)
+static void merge(struct core *core, const struct storage_row *row, bool asked)
 {
-    /* Only we write about us: what comes back is our own echo, or somebody's copy of it. */
-    bool ours = row->has_holding && id_eq(&row->holding.edge_id, &core->config.edge_id);
-    bool holding = row->has_holding && !ours && plausible(core, row);
-    if (row->has_holding && !holding && !ours)
+    bool claims = row->has_video || row->has_deletion;
+    bool claim = claims && plausible(core, row->video.revision_us);
+    bool holding = row->has_holding && plausible(core, (row->holding.hlc >> 16) * 1000);
+    if (claims && !claim)
         core_count(core, COUNT_rows_refused);
-    if (!row->has_video && !holding)
+    if (row->has_holding && !holding)
+        core_count(core, COUNT_rows_refused);
+    if (!claim && !holding)
         return;
+    if (holding && id_eq(&row->holding.edge_id, &core->config.edge_id))
+        core_own_hlc(core, row->holding.hlc);
     struct storage_op *op = storage_op_new(STORAGE_ROW_MERGE, TOKEN_OF(TOKEN_MERGE, 0));
     op->u.row = storage_row_copy(&op->arena, row);
+    op->u.row.has_video = claim && row->has_video;
+    op->u.row.has_deletion = claim && row->has_deletion;
     op->u.row.has_holding = holding;
+    op->u.row.restamp = false;
+    op->u.row.recent_only = !asked;
+    core->merges_under_way++;
     core_store(core, op);
+}
+
+static bool may_merge(const struct core *core)
+{
+    return core->merges_under_way < MERGES_UNDER_WAY_MAX &&
+           core->stores_under_way < STORES_UNDER_WAY_MAX && core_room(core) >= 16;
 }
 
 void catalogue_update(struct core *core, const struct event *ev)
 {
-    if (core->stores_under_way >= MERGES_UNDER_WAY_MAX)
-        core_count(core, COUNT_rows_refused);
+    if (may_merge(core))
+        merge(core, &ev->u.db_update.row, false);
     else
-        merge(core, &ev->u.db_update.row);
+        core_count(core, COUNT_rows_refused);
+}
+
+/* ---- what became of them ---- */
+
+static struct ingest *live_of(const struct core *core, const struct holding *h)
+{
+    struct ingest *in = map_get(&core->lives, id_slice(&h->video_id));
+    return in && id_eq(&in->row.video.streamer_id, &h->streamer_id) ? in : NULL;
+}
+
+/* A presence of ours that we did not know: from before a backup was restored, or a crash. */
+static void own_presence(struct core *core, const struct holding *h)
+{
+    struct ingest *live = live_of(core, h);
+    if (h->state == 1 && (!live || !hash_eq(&live->stream, &h->stream)))
+        stale_add(core, h);
+    else if (h->state == 0 && live)
+        stale_again(core, live);
+}
+
+static void merged(struct core *core, const struct storage_done *done)
+{
+    bool changed = done->u.row_merge.changed;
+    if (done->u.row_merge.refused)
+        core_count(core, COUNT_rows_orphaned);
+    else
+        core_count(core, changed ? COUNT_rows_merged : COUNT_rows_unchanged);
+    if (!changed)
+        return;
+    if (done->u.row_merge.deletion)
+        delete_ended(core, &done->u.row_merge.video_id, &done->u.row_merge.streamer_id,
+                     done->u.row_merge.revision_us);
+    else if (done->u.row_merge.complete)
+        custody_look(core, &done->u.row_merge.video_id);
+    if (TOKEN_PURPOSE(done->token) != TOKEN_MERGE || !done->u.row_merge.own)
+        return;
+    if (done->u.row_merge.own_presence)
+        own_presence(core, &done->u.row_merge.own_holding);
+    else if (!done->u.row_merge.own_true)
+        custody_correct(core, &done->u.row_merge.video_id);
 }
 
 void catalogue_merged(struct core *core, const struct storage_done *done)
 {
+    if (TOKEN_PURPOSE(done->token) == TOKEN_MERGE) {
+        CHECK(core->merges_under_way > 0); /* I1 */
+        core->merges_under_way--;
+        core->merges_failed += done->err != ERR_OK;
+    }
     if (done->err == ERR_OK)
-        core_count(core, done->u.row_merge.changed ? COUNT_rows_merged : COUNT_rows_unchanged);
+        merged(core, done);
     if (TOKEN_PURPOSE(done->token) == TOKEN_STALE)
         stale_done(core, done);
     if (TOKEN_PURPOSE(done->token) != TOKEN_WITHDRAW)
@@ -56,11 +125,41 @@ void catalogue_merged(struct core *core, const struct storage_done *done)
         live_withdrawn(core, in, done->err);
 }
 
+/* ---- rows that wait ---- */
+
+bool catalogue_keep(struct core *core, struct event *ev, struct storage_row *rows, size_t n,
+                    bool asked)
+{
+    if (core->backlog_n == ROW_BACKLOG_MAX || core->backlog_rows + n > ROW_BACKLOG_ROWS_MAX)
+        return false; /* I1 */
+    struct row_backlog *b = mem_alloc(sizeof(*b));
+    b->rows = rows;
+    b->n = n;
+    b->asked = asked;
+    b->arena = ev->arena;
+    ev->arena = (struct arena){0};
+    *(core->backlog ? &core->backlog_tail->after : &core->backlog) = b;
+    core->backlog_tail = b;
+    core->backlog_n++;
+    core->backlog_rows += n;
+    return true;
+}
+
+/* Rows that nobody asked for: what finds no room comes again by repair. */
+void catalogue_rows(struct core *core, struct event *ev)
+{
+    core->counters[COUNT_rows_refused] += ev->u.db_rows.skipped;
+    if (!core->stopping && catalogue_keep(core, ev, ev->u.db_rows.rows, ev->u.db_rows.n, false))
+        return;
+    core->counters[COUNT_rows_refused] += ev->u.db_rows.n;
+}
+
 static void backlog_drop(struct core *core)
 {
     struct row_backlog *b = core->backlog;
     core->backlog = b->after;
     core->backlog_n--;
+    core->backlog_rows -= b->n;
     arena_release(&b->arena);
     free(b);
 }
@@ -68,11 +167,11 @@ static void backlog_drop(struct core *core)
 void catalogue_pump(struct core *core)
 {
     for (unsigned n = 0; core->backlog && !core->stopping && n < ROWS_PER_STEP_MAX; n++) {
-        if (core->stores_under_way >= MERGES_UNDER_WAY_MAX || core_room(core) < 16)
+        if (!may_merge(core))
             return;
         struct row_backlog *b = core->backlog;
         if (b->next < b->n)
-            merge(core, &b->rows[b->next++]);
+            merge(core, &b->rows[b->next++], b->asked);
         if (b->next >= b->n)
             backlog_drop(core);
     }
@@ -136,6 +235,34 @@ static uint64_t weight_of(const struct storage_done *done)
     return bytes;
 }
 
+/* Whom we never heard of may be there all the same, if we have come a moment ago. */
+static bool offline(struct core *core, struct slice edge)
+{
+    if (presence_online(core, edge))
+        return false;
+    uint64_t since = core->bus_up_us > core->started_us ? core->bus_up_us : core->started_us;
+    return presence_peer(core, edge) || core->now_us - since > PEER_SILENCE_US;
+}
+
+/* Those of a comma-separated list of edges that are silent. */
+static struct slice offline_of(struct core *core, struct slice edges)
+{
+    uint8_t *text = core_body(core, edges.len + 1);
+    size_t len = 0;
+    while (edges.len) {
+        const uint8_t *comma = memchr(edges.ptr, ',', edges.len);
+        struct slice edge = slice_of(edges.ptr, comma ? (size_t)(comma - edges.ptr) : edges.len);
+        edges = comma ? slice_from(edges, edge.len + 1) : (struct slice){0};
+        if (!offline(core, edge))
+            continue;
+        if (len)
+            text[len++] = ',';
+        memcpy(text + len, edge.ptr, edge.len);
+        len += edge.len;
+    }
+    return slice_of(text, len);
+}
+
 void catalogue_listed(struct core *core, const struct storage_done *done)
 {
     struct pending_list *p = NULL;
@@ -154,6 +281,8 @@ void catalogue_listed(struct core *core, const struct storage_done *done)
     }
     if (!p->trusted)
         core_untrusted_spend(core, weight_of(done));
+    for (size_t i = 0; i < done->u.list.n; i++)
+        done->u.list.rows[i].offline = offline_of(core, done->u.list.rows[i].edges);
     struct message_list *m = core_body(core, sizeof(*m));
     *m = (struct message_list){.paged = p->paged,
                                .n = done->u.list.n,

@@ -35,6 +35,16 @@ static enum err judge(struct core *core, const struct verified_init *v, bool liv
         *ret_why = "the statement's live flag does not belong on this topic";
         return ERR_FORMAT;
     }
+    if (v->video.revision_us > core->utc_us + HLC_AHEAD_MAX_US) {
+        *ret_why = "the statement's revision is more than 5 minutes ahead of this edge's clock; "
+                   "set yours";
+        return ERR_FORMAT;
+    }
+    if (core->root.horizon_us && v->video.revision_us <= core->root.horizon_us) {
+        *ret_why = "the statement's revision is of before deletions are remembered: the other "
+                   "edges would not take it; sign a newer one";
+        return ERR_FORMAT;
+    }
     enum err err = core_fresh(core, &v->credential.pk, &v->auth);
     if (err == ERR_UNAUTHORIZED) {
         core_count(core, COUNT_replays_refused);
@@ -91,13 +101,13 @@ static struct ingest *other(struct core *core, enum stream_use use, const struct
 }
 
 /*
- * A live that runs under this id for another stream of the same streamer is replaced: it is
- * withdrawn before the new one is stamped, so that the new presence is the greater. Hence no
- * second claim of an id before the first one was answered.
+ * A live that runs under this id for another stream of the same streamer is replaced, once the
+ * new claim is stored: its presence takes the old one's place. Hence no second claim of an id
+ * before the first one was answered.
  */
-static enum err make_way(struct core *core, const struct verified_init *v, const char **ret_why)
+static enum err may_claim(struct core *core, const struct verified_init *v, const char **ret_why)
 {
-    struct ingest *old = map_get(&core->lives, id_slice(&v->video.video_id));
+    const struct ingest *old = map_get(&core->lives, id_slice(&v->video.video_id));
     if (other(core, STREAM_LIVE, &v->video.video_id, NULL, true)) {
         *ret_why = "another init for this id is being answered; try again";
         return ERR_BUSY;
@@ -106,8 +116,6 @@ static enum err make_way(struct core *core, const struct verified_init *v, const
         *ret_why = "a live of another streamer runs under this id";
         return ERR_CONFLICT;
     }
-    if (old)
-        live_end(core, old, "replaced by a new stream");
     return ERR_OK;
 }
 
@@ -122,6 +130,19 @@ static enum err share(struct core *core, const struct id *streamer_id, bool live
              id_eq(&x->row.video.streamer_id, streamer_id);
     *ret_why = "this streamer has too many streams under way here; end one";
     return n < (live ? LIVES_PER_STREAMER_MAX : UPLOADS_PER_STREAMER_MAX) ? ERR_OK : ERR_QUOTA;
+}
+
+/* Joiners get the new credential, and so does who reads the row of a live; an upload's row is
+ * stored with it in the end. */
+static void renewed(struct core *core, const struct ingest *in)
+{
+    if (in->use != STREAM_LIVE || in->state != INGEST_RUNNING ||
+        core->stores_under_way >= STORES_UNDER_WAY_MAX)
+        return;
+    struct storage_op *op = storage_op_new(STORAGE_ROW_MERGE, TOKEN_OF(TOKEN_INGEST, in->serial));
+    op->u.row = storage_row_copy(&op->arena, &in->row);
+    op->u.row.has_holding = false;
+    core_store(core, op);
 }
 
 void claim_init(struct core *core, struct event *ev, bool live)
@@ -145,8 +166,9 @@ void claim_init(struct core *core, struct event *ev, bool live)
         in->active_us = core->now_us;
         if (pubkey_eq(&in->signer, &v->credential.pk) &&
             v->credential.not_after_us > in->not_after_us) {
-            in->not_after_us = v->credential.not_after_us; /* renewed: joiners get this one */
+            in->not_after_us = v->credential.not_after_us;
             in->row.credential = arena_copy(&in->arena, v->init.credential);
+            renewed(core, in);
         }
         if (in->state == INGEST_RUNNING && in->failed == ERR_OK)
             answer_running(core, in);
@@ -154,7 +176,7 @@ void claim_init(struct core *core, struct event *ev, bool live)
     }
     err = share(core, &v->video.streamer_id, live, &why);
     if (err == ERR_OK && live)
-        err = make_way(core, v, &why);
+        err = may_claim(core, v, &why);
     if (err != ERR_OK) {
         core_answer_error(core, &to, err, why);
         return;
@@ -166,7 +188,8 @@ void claim_init(struct core *core, struct event *ev, bool live)
     }
     in->not_after_us = v->credential.not_after_us;
     if (live) {
-        in->row.has_holding = true;
+        in->row.has_holding = in->row.restamp = true;
+        core_hlc(core); /* left free: a live that this one replaces may end before it is stored */
         in->row.holding = holding_of(core, &in->row.video, &in->stream, 1);
         in->row.holding_row = holding_sign(core, &in->arena, OBJECT_PRESENCE, &in->row.holding);
     }
@@ -231,6 +254,9 @@ void claim_done(struct core *core, const struct storage_done *done)
     struct ingest *old = other(core, STREAM_UPLOAD, &in->row.video.video_id, in, false);
     if (old)
         ingest_free(core, old);
+    old = live ? map_get(&core->lives, id_slice(&in->row.video.video_id)) : NULL;
+    if (old)
+        live_cut(core, old, "replaced by a new stream");
     ingest_start(core, in, &done->u.position);
     if (live)
         live_begin(core, in);

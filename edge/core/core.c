@@ -113,6 +113,31 @@ void core_random(struct core *core, void *ret, size_t n)
     crypto_expand(core->config.seed, ++core->random_counter, ret, n);
 }
 
+bool core_stamp_ahead(const struct core *core, uint64_t hlc)
+{
+    return (hlc >> 16) * 1000 > core->utc_us + HLC_AHEAD_MAX_US;
+}
+
+void core_own_hlc(struct core *core, uint64_t hlc)
+{
+    if (hlc > core->last_hlc && !core_stamp_ahead(core, hlc))
+        core->last_hlc = hlc;
+}
+
+/*
+ * Our clock was ahead and is right again (or is behind, and will be right): nobody takes our stamps
+ * for so long. We go on from the present; rows that say what is so are stamped anew.
+ */
+static void clock_check(struct core *core)
+{
+    if (!core_stamp_ahead(core, core->last_hlc))
+        return;
+    core->last_hlc = core->utc_us / 1000 << 16;
+    core->custody_sweep_us = core->now_us;
+    stale_clock(core);
+    core_log(core, true, "this edge's rows are stamped ahead of its clock: they are stamped anew");
+}
+
 uint64_t core_hlc(struct core *core)
 {
     uint64_t now = core->utc_us / 1000 << 16;
@@ -124,81 +149,6 @@ bool core_ready(const struct core *core)
 {
     return core->has_credential && !core->stopping &&
            credential_valid_at(&core->credential, core->utc_us);
-}
-
-void core_answer_error(struct core *core, const struct answer *to, enum err err, const char *what)
-{
-    if (!to->verified) {
-        if (core->now_us / 1000000 != core->answer_second) {
-            core->answer_second = core->now_us / 1000000;
-            core->answers = 0;
-        }
-        if (++core->answers > UNVERIFIED_ANSWERS_PER_S_MAX) {
-            core_count(core, COUNT_answers_suppressed);
-            return;
-        }
-    }
-    if (core_room(core) <= EFFECTS_KEPT ||
-        !reply_id_ok(to->reply_id, core->config.allow_token_reply_ids)) {
-        core_count(core, COUNT_answers_suppressed);
-        return;
-    }
-    struct wire_error *e = core_body(core, sizeof(*e));
-    e->code = wire_code_of(err);
-    e->message = slice_str(what);
-    e->video_id = core_copy(core, to->video_id);
-    e->client_id = core_copy(core, to->client_id);
-    e->edge_id = core_self(core);
-    e->chunk_part = to->chunk_part;
-    bool media = to->kind == TOPIC_WATCH_REPLY;
-    core_send(core, media ? LANE_MEDIA : LANE_CONTROL, to->kind, core_self(core), to->reply_id,
-              MESSAGE_ERROR, e);
-}
-
-/* Forget nonces that are too old to be replayed: their ts would be out of the window. */
-static void nonces_expire(struct core *core)
-{
-    while (core->nonce_n) {
-        struct nonce_entry *oldest = &core->nonce_ring[core->nonce_head];
-        if (core->now_us - oldest->seen_us <= 2ull * TIME_WINDOW_US)
-            return;
-        map_remove(&core->nonces, slice_of(oldest->key, sizeof(oldest->key)));
-        core->nonce_head = (core->nonce_head + 1) % NONCES_MAX;
-        core->nonce_n--;
-    }
-}
-
-/* How many of the remembered ones are of one key: nobody fills the table alone. */
-static size_t nonces_of(const struct core *core, const struct pubkey *pk)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < core->nonce_n; i++) {
-        const struct nonce_entry *e = &core->nonce_ring[(core->nonce_head + i) % NONCES_MAX];
-        n += memcmp(e->key, pk->b, KEY_BYTES) == 0;
-    }
-    return n;
-}
-
-enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth)
-{
-    uint64_t apart =
-        auth->ts_us > core->utc_us ? auth->ts_us - core->utc_us : core->utc_us - auth->ts_us;
-    if (apart > TIME_WINDOW_US)
-        return ERR_UNAUTHORIZED;
-    nonces_expire(core);
-    if (core->nonce_n == NONCES_MAX)
-        return ERR_BUSY;
-    if (nonces_of(core, pk) >= NONCES_PER_KEY_MAX)
-        return ERR_QUOTA;
-    size_t at = (core->nonce_head + core->nonce_n) % NONCES_MAX;
-    struct nonce_entry *entry = &core->nonce_ring[at];
-    memcpy(entry->key, pk->b, KEY_BYTES);
-    memcpy(entry->key + KEY_BYTES, auth->nonce.b, NONCE_BYTES);
-    entry->seen_us = core->now_us;
-    if (map_put(&core->nonces, slice_of(entry->key, sizeof(entry->key)), entry) != ERR_OK)
-        return ERR_UNAUTHORIZED;
-    core->nonce_n++;
-    return ERR_OK;
 }
 
 static void view_replace(struct core *core, struct trust_view *view)
@@ -219,27 +169,15 @@ void core_distrust(struct core *core, const struct hash *stream)
     view_replace(core, trust_view_without(core->view, stream));
 }
 
-struct slice core_token(struct core *core, struct slice client_id)
+void core_edge_trust(struct core *core, const struct id *edge_id, const struct pubkey *pk)
 {
-    uint8_t *token = core_body(core, TOKEN_BYTES);
-    token_make(core->token_secret, client_id, core->utc_us, token);
-    return slice_of(token, TOKEN_BYTES);
+    struct trusted_edge e = {.edge_id = *edge_id, .pk = *pk};
+    view_replace(core, trust_view_with_edge(core->view, &e));
 }
 
-bool core_token_ok(struct core *core, struct slice client_id, struct slice token)
+void core_edge_distrust(struct core *core, const struct id *edge_id)
 {
-    return token_valid(core->token_secret, client_id, core->utc_us, token);
-}
-
-bool core_untrusted_left(const struct core *core)
-{
-    return core->untrusted_left_bytes > 0;
-}
-
-void core_untrusted_spend(struct core *core, uint64_t bytes)
-{
-    core->untrusted_left_bytes -=
-        bytes < core->untrusted_left_bytes ? bytes : core->untrusted_left_bytes;
+    view_replace(core, trust_view_without_edge(core->view, edge_id));
 }
 
 /* ---- life ---- */
@@ -253,6 +191,9 @@ struct core *core_new(const struct core_config *config)
     core->started_us = config->now_us;
     core->last_hlc = config->last_hlc;
     core->videos = config->videos;
+    core->root = config->root;
+    core->since_us = config->since_us;
+    core->contact_us = core->contact_kept_us = config->contact_us;
     core->view = trust_view_new();
     core->watch_due_us = UINT64_MAX;
     struct hash secret = mac_of(config->key.seed, slice_str("edge-cluster/v1/token-secret"));
@@ -289,6 +230,10 @@ void core_free(struct core *core)
     watch_release(core);
     live_replays_release(core);
     catalogue_release(core);
+    gossip_release(core);
+    repair_release(core);
+    custody_release(core);
+    delete_release(core);
     free_peers(core);
     map_release(&core->nonces);
     map_release(&core->ingests);
@@ -411,6 +356,7 @@ static void stored(struct core *core, struct storage_done *done)
     CHECK(core->stores_under_way > 0); /* I3 */
     core->stores_under_way--;
     core->videos = done->videos;
+    core->root = done->root;
     if (done->err == ERR_STORAGE_FULL || done->err == ERR_IO)
         core_count(core, COUNT_store_failures);
     switch (done->kind) {
@@ -419,11 +365,26 @@ static void stored(struct core *core, struct storage_done *done)
     case STORAGE_PART_PUT: part_committed(core, done); break;
     case STORAGE_FINISH: finished(core, done); break;
     case STORAGE_ROW_MERGE: catalogue_merged(core, done); break;
-    case STORAGE_META_PUT: break;
-    case STORAGE_VIDEO_GET: watch_video(core, done); break;
+    case STORAGE_META_PUT:
+    case STORAGE_COPY_TOUCH: break;
+    case STORAGE_DELETE: delete_done(core, done); break;
+    case STORAGE_CUSTODY_PUT: custody_put(core, done); break;
+    case STORAGE_CACHE_TRIM: custody_trimmed(core, done); break;
+    case STORAGE_HORIZON:
+    case STORAGE_BOOTSTRAP:
+    case STORAGE_ORPHANS: horizon_done(core, done); break;
+    case STORAGE_DIGESTS:
+    case STORAGE_LEAVES:
+    case STORAGE_ROWS_GET: repair_read(core, done); break;
+    case STORAGE_VIDEO_GET:
+        (TOKEN_PURPOSE(done->token) == TOKEN_CUSTODY ? custody_video : watch_video)(core, done);
+        break;
     case STORAGE_PARTS_READ: watch_parts(core, done); break;
     case STORAGE_LIST: catalogue_listed(core, done); break;
-    case STORAGE_DB_PAGE: sync_page(core, done); break;
+    case STORAGE_DB_PAGE:
+    case STORAGE_BUNDLE_PAGE: sync_page(core, done); break;
+    case STORAGE_CUSTODY_SCAN: custody_scanned(core, done); break;
+    case STORAGE_PROBE: custody_probed(core, done); break;
     }
 }
 
@@ -434,9 +395,11 @@ static void bus_changed(struct core *core, bool up)
     if (!up) {
         live_replays_release(core); /* nobody receives them; joiners ask again */
         sync_hush(core);
+        repair_hush(core);
         return;
     }
     core->bus_up_us = core->now_us;
+    core->beats = 0;
     core->heartbeat_next_us = core->now_us;
     core->enrol_next_us = core->enrol_next_us > core->now_us ? core->now_us : core->enrol_next_us;
     sync_begin(core);
@@ -451,6 +414,15 @@ static void stop(struct core *core)
         add(core, EFFECT_DRAINED);
     }
     core->stopping = true;
+}
+
+static void db_sync(struct core *core, struct event *ev)
+{
+    enum sync_kind kind = ev->u.db_sync.message.kind;
+    if (kind == SYNC_PROBE || kind == SYNC_PROOF)
+        custody_message(core, ev);
+    else
+        repair_message(core, ev);
 }
 
 static void dispatch(struct core *core, struct event *ev)
@@ -471,6 +443,9 @@ static void dispatch(struct core *core, struct event *ev)
     case EVENT_DB_REQUEST: sync_request(core, &ev->u.db_request); break;
     case EVENT_DB_REPLY: sync_reply(core, ev); break;
     case EVENT_DB_UPDATE: catalogue_update(core, ev); break;
+    case EVENT_DB_SYNC: db_sync(core, ev); break;
+    case EVENT_DB_ROWS: catalogue_rows(core, ev); break;
+    case EVENT_DELETE: delete_request(core, ev); break;
     case EVENT_UPLOAD_INIT: claim_init(core, ev, false); break;
     case EVENT_UPLOAD_END: upload_end(core, ev); break;
     case EVENT_LIVE_INIT: claim_init(core, ev, true); break;
@@ -507,19 +482,24 @@ static void pump(struct core *core)
 {
     sweep(core);
     zone_tick(core);
+    horizon_tick(core); /* before a status shows a root that is none to compare with */
     presence_tick(core);
     sync_tick(core);
     sync_pump(core);
     stale_pump(core);
     catalogue_pump(core);
+    gossip_pump(core);
+    repair_tick(core);
     live_pump(core);
+    custody_tick(core);
     fetch_pump(core);
     watch_pump(core);
     if (core->view_changed) {
         core->view_changed = false;
         add(core, EFFECT_TRUST);
     }
-    bool idle = core->stopping && core->ingests.count == 0 && core->stores_under_way == 0;
+    bool idle = core->stopping && core->ingests.count == 0 && core->stores_under_way == 0 &&
+                (core->gossip_n == 0 || !core->bus_up[LANE_CONTROL]);
     if (idle && !core->drained && core_room(core) >= 2) {
         core->drained = true;
         presence_offline(core);
@@ -540,6 +520,7 @@ void core_step(struct core *core, struct event *ev, struct effects *fx)
         core->untrusted_us = core->now_us;
         core->untrusted_left_bytes = UNTRUSTED_BYTES_PER_S_MAX;
     }
+    clock_check(core);
     dispatch(core, ev);
     pump(core);
     effects_own(fx, ev);
@@ -553,12 +534,16 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 
 uint64_t core_deadline_us(const struct core *core)
 {
-    uint64_t at = sooner(core->heartbeat_next_us, zone_deadline_us(core));
+    uint64_t at = sooner(presence_deadline_us(core), zone_deadline_us(core));
     if (core->ingests.count || core->views.count || core->stopping)
         at = sooner(at, core->sweep_next_us);
     at = sooner(at, catalogue_deadline_us(core));
     at = sooner(at, sync_deadline_us(core));
     at = sooner(at, stale_deadline_us(core));
+    at = sooner(at, gossip_deadline_us(core));
+    at = sooner(at, repair_deadline_us(core));
+    at = sooner(at, horizon_deadline_us(core));
+    at = sooner(at, custody_deadline_us(core));
     if (sync_telling(core))
         at = sooner(at, core->now_us + UNTRUSTED_TICK_US);
     if (core->replays_n) {

@@ -46,6 +46,13 @@ enum {
     LIVE_IDLE_TIMEOUT_US = 10 * 1000 * 1000,
     UPLOAD_IDLE_TIMEOUT_US = 60 * 1000 * 1000,
     VIEW_IDLE_TIMEOUT_US = 30 * 1000 * 1000,
+    PEER_HINTED_SILENCE_US = 7 * 1000 * 1000, /* after an offline that nobody signed */
+    REPLICAS_MAX = 16,
+    REPLICATIONS_MAX = 2, /* custody fetches at once; FETCHES_MAX is for viewers as well */
+    SYNC_SLOTS_MAX = 16,  /* answers of db/sync being made */
+    GOSSIP_ROWS_MAX = 1024,
+    GOSSIP_BYTES_MAX = 4 * 1024 * 1024,
+    CUSTODY_DUE_MAX = 1024, /* videos to be looked at soon; beyond it the sweep finds them */
     CAPTURE_WINDOW_US = 30 * 1000 * 1000,
 };
 #define CREATED_WINDOW_US (5ull * 60 * 1000 * 1000)
@@ -63,6 +70,18 @@ struct core_config {
     uint64_t now_us, utc_us;
     uint64_t last_hlc; /* of this edge's rows */
     uint64_t videos;
+    struct catalogue_root root; /* as storage opened */
+    /* Custody: how many copies, how long an edge may be away before another takes over, what
+     * cached copies may take, how fast copies are made. */
+    unsigned replicas;
+    uint64_t replica_grace_us;
+    uint64_t cache_bytes_max;
+    uint64_t replication_bytes_per_s;
+    /* How long deletions and withdrawals are kept (the horizon is that long ago), and when this
+     * edge last agreed with another (UTC; 0: never). */
+    uint64_t tombstone_kept_us;
+    uint64_t contact_us;      /* meta "contact", u64 LE */
+    uint64_t since_us;        /* meta "since", u64 LE; 0: this catalogue was never whole */
     struct slice zone_params; /* signed object kept from before; empty: none */
     struct slice credential;  /* likewise */
     /* Presences of this edge that a crash left behind: withdrawn at once. Borrowed during the call.
@@ -106,6 +125,18 @@ struct trust_view *core_trust_view(const struct core *core);
     X(rows_merged)                                                                                 \
     X(rows_unchanged)                                                                              \
     X(rows_refused)                                                                                \
+    X(rows_orphaned)    /* holdings without a claim, rows dead at the horizon */                   \
+    X(statuses_refused) /* of edges: unsigned, unknown or old */                                   \
+    X(gossip_dropped)   /* rows that were not announced; repair brings them */                     \
+    X(syncs_started)                                                                               \
+    X(sync_rows_sent)                                                                              \
+    X(sync_refused) /* no slot, no budget, another horizon */                                      \
+    X(copies_begun)                                                                                \
+    X(copies_dropped) /* surplus ones that gave up custody */                                      \
+    X(cache_evicted)                                                                               \
+    X(probes_answered)                                                                             \
+    X(probes_failed)                                                                               \
+    X(videos_deleted)                                                                              \
     X(fetches_started)                                                                             \
     X(fetches_failed)                                                                              \
     X(views_refused)                                                                               \

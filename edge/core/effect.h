@@ -37,6 +37,20 @@ enum message_kind {
     MESSAGE_DB_REQUEST,
     MESSAGE_DB_PAGE,
     MESSAGE_DB_UPDATE,
+    MESSAGE_DB_LOT,    /* struct message_bundle on db/update */
+    MESSAGE_DB_BUNDLE, /* struct message_bundle as a page of db */
+    MESSAGE_SYNC,      /* struct sync_message */
+    MESSAGE_SYNC_ROWS, /* struct message_bundle on db/sync */
+    MESSAGE_DELETE_REPLY,
+};
+
+/* Rows that fit one message (storage bounds what it reads for one). */
+struct message_bundle {
+    struct id edge_id; /* ours */
+    size_t claims_n, holdings_n;
+    const struct bundle_claim *claims;
+    const struct holding_row *holdings;
+    uint32_t page, pages; /* DB_BUNDLE */
 };
 
 struct message_list {

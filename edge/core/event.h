@@ -14,7 +14,9 @@
 #include "edge/core/storage.h"
 #include "wire/auth.h"
 #include "wire/catalogue.h"
+#include "wire/delete.h"
 #include "wire/presence.h"
+#include "wire/sync.h"
 #include "wire/topic.h"
 #include "wire/upload.h"
 #include "wire/watch.h"
@@ -35,6 +37,9 @@ enum event_kind {
     EVENT_DB_REQUEST,
     EVENT_DB_REPLY,
     EVENT_DB_UPDATE,
+    EVENT_DB_SYNC, /* digests, leaves, want, probe, proof */
+    EVENT_DB_ROWS, /* rows by db/sync or a lot by db/update */
+    EVENT_DELETE,
     EVENT_UPLOAD_INIT,
     EVENT_UPLOAD_END,
     EVENT_LIVE_INIT,
@@ -68,6 +73,25 @@ struct verified_init {
     struct video video;
     struct hash stream, statement_hash;
     struct request_auth auth;
+};
+
+/* A deletion whose signature, and whose request's, hold. */
+struct verified_delete {
+    struct delete_request request;
+    bool by_zone;
+    struct credential credential; /* not by_zone */
+    struct deletion deletion;
+    struct hash deletion_hash;
+    struct request_auth auth; /* not by_zone */
+};
+
+/* A status and what was proved by it. */
+struct verified_status {
+    struct edge_status status;
+    bool verified; /* signed by the key of an edge credential of this zone, which is: */
+    struct node_status node;
+    struct pubkey pk;
+    uint64_t serial, not_after_us; /* of that credential, if it came along; else 0 */
 };
 
 struct verified_end {
@@ -104,7 +128,7 @@ struct event {
         struct wire_error zone_error; /* anybody may have sent it */
         struct ping_request ping;
         struct list_request list;
-        struct edge_status status;
+        struct verified_status status;
         struct db_request db_request;
         struct {
             size_t n, skipped;
@@ -112,9 +136,18 @@ struct event {
             uint32_t page, pages;
         } db_reply;
         struct {
-            bool removal;
             struct storage_row row; /* verified */
         } db_update;
+        struct {
+            struct sync_message message; /* any kind but SYNC_ROWS */
+            bool proved;                 /* PROOF: its signature holds, and: */
+            struct possession possession;
+        } db_sync;
+        struct {
+            size_t n, skipped;
+            struct storage_row *rows; /* verified; arena */
+        } db_rows;
+        struct verified_delete delete;
         struct verified_init init;
         struct verified_end end;
         struct part_event part;

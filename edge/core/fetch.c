@@ -1,20 +1,28 @@
 /*
  * Fetching a copy from an edge that has it: we are that edge's viewer, and our
  * own store's uploader (docs/PROTOCOL.md §4.3). One fetch per video, however
- * many viewers wait for it.
+ * many viewers wait for it: for them it makes a cached copy, that nobody counts
+ * on; for custody a replica, announced when it is whole.
  *
  *   want --COPY_BEGIN--> begun --init to a source--> informed --parts--> all there --FINISH--> held
  *                          ^                             |
  *                          +------ next source <---------+ (silence, gap for good, error, bad part)
- *                                       |
- *                                       +-- none left: failed, the viewers are told
+ *                          |            |
+ *                          +-- pause <--+ all were asked, and one is online
+ *                                       +-- none is online, or none brought anything for
+ *                                           a while: failed, the viewers are told
  */
 #include "edge/core/state.h"
 
 enum {
     FETCH_WINDOW_BYTES = 1024 * 1024,
     FETCH_ASK_US = 2 * 1000 * 1000, /* an init that is not answered for so long: next source */
-    FETCH_ROUNDS = 2,               /* how often every source is tried */
+    FETCH_PAUSE_US = 1000 * 1000,   /* after every source was asked; doubles */
+    FETCH_PAUSE_DOUBLINGS_MAX = 3,
+    FETCH_HELD_US = 50 * 1000, /* a replica waits for its share of the rate */
+    FETCH_PATIENCE_US = 60 * 1000 * 1000,
+    REPLICA_PATIENCE_US =
+        10 * 1000 * 1000, /* nobody waits for it, and other films may fare better */
 };
 
 static struct ingest *find_video(const struct core *core, const struct id *video_id)
@@ -33,25 +41,28 @@ bool fetch_running(const struct core *core, const struct id *video_id)
 void fetch_release(struct core *core, struct ingest *in)
 {
     for (unsigned i = 0; i < FETCHES_MAX; i++)
-        if (core->fetching[i] == in)
+        if (core->fetching[i] == in) {
             core->fetching[i] = NULL;
+            core->replications -= in->for_custody;
+        }
 }
 
-static void fail(struct core *core, struct ingest *in, enum err err)
+void fetch_fail(struct core *core, struct ingest *in, enum err err)
 {
     struct id video_id = in->row.video.video_id;
+    bool for_custody = in->for_custody;
     core_count(core, COUNT_fetches_failed);
-    core_log(core, true, "fetch of %s failed: %s; it goes on when somebody asks again", video_id.s,
+    core_log(core, true, "fetch of %s failed: %s; it goes on when it is wanted again", video_id.s,
              err_name(err));
     ingest_free(core, in);
     watch_fail(core, &video_id, err);
+    custody_fetched(core, &video_id, for_custody, err);
 }
 
 /* ---- beginning ---- */
 
-/* What the catalogue holds about a video, as a row and a manifest; it was verified when merged. */
-static enum err row_of(struct core *core, const struct storage_done *done, struct storage_row *row,
-                       struct credential *ret_streamer, struct manifest *ret_manifest)
+enum err fetch_row(struct core *core, const struct storage_done *done, struct storage_row *ret_row,
+                   struct credential *ret_streamer, struct manifest *ret_manifest)
 {
     const struct catalogue_row *c = &done->u.video.row;
     struct slice body;
@@ -60,46 +71,67 @@ static enum err row_of(struct core *core, const struct storage_done *done, struc
     if (err == ERR_OK)
         err = manifest_open(c->manifest, &ret_streamer->pk, ret_manifest);
     if (err == ERR_OK)
-        err = video_open(c->statement, &ret_streamer->pk, &row->video);
+        err = video_open(c->statement, &ret_streamer->pk, &ret_row->video);
     if (err == ERR_OK)
         err = signed_split(c->statement, &body, &sig);
     if (err != ERR_OK)
         return err;
-    row->has_video = true;
-    row->stream = done->u.video.stream;
-    row->statement_hash = object_hash(OBJECT_VIDEO, body);
-    row->statement = c->statement;
-    row->credential = c->credential;
-    row->manifest = c->manifest;
-    row->thumbnail = c->thumbnail;
-    row->streamer_name = done->u.video.streamer_name;
+    ret_row->has_video = true;
+    ret_row->stream = done->u.video.stream;
+    ret_row->statement_hash = object_hash(OBJECT_VIDEO, body);
+    ret_row->statement = c->statement;
+    ret_row->credential = c->credential;
+    ret_row->manifest = c->manifest;
+    ret_row->thumbnail = c->thumbnail;
+    ret_row->streamer_name = done->u.video.streamer_name;
     return ERR_OK;
 }
 
-void fetch_want(struct core *core, const struct storage_done *video)
+static unsigned slot_free(const struct core *core)
 {
-    if (find_video(core, &video->u.video.row.video_id) || ingest_find(core, &video->u.video.stream))
+    unsigned slot = 0;
+    while (slot < FETCHES_MAX && core->fetching[slot])
+        slot++;
+    return slot;
+}
+
+static void becomes_replica(struct core *core, struct ingest *in)
+{
+    core->replications += !in->for_custody;
+    in->for_custody = true;
+}
+
+void fetch_want(struct core *core, const struct storage_done *video, bool for_custody)
+{
+    struct ingest *in = find_video(core, &video->u.video.row.video_id);
+    if (in && for_custody)
+        becomes_replica(core, in);
+    if (in || ingest_find(core, &video->u.video.stream))
         return;
     struct storage_row row = {0};
     struct credential streamer;
     struct manifest manifest;
-    if (!core->has_zone || row_of(core, video, &row, &streamer, &manifest) != ERR_OK)
+    unsigned slot = slot_free(core);
+    if (!core->has_zone ||
+        slot == FETCHES_MAX || /* viewers are answered not_ready, and ask again */
+        fetch_row(core, video, &row, &streamer, &manifest) != ERR_OK)
         return;
-    unsigned slot = 0;
-    while (slot < FETCHES_MAX && core->fetching[slot])
-        slot++;
-    if (slot == FETCHES_MAX)
-        return; /* the viewers are answered not_ready, and ask again */
-    struct ingest *in = ingest_new(core, STREAM_FETCH, &row.stream, &streamer.pk, &row);
+    in = ingest_new(core, STREAM_FETCH, &row.stream, &streamer.pk, &row);
     if (!in)
         return;
     core->fetching[slot] = in;
+    if (for_custody) {
+        becomes_replica(core, in);
+        core_count(core, COUNT_copies_begun);
+    }
     in->manifest = manifest;
     in->edges = arena_copy(&in->arena, video->u.video.row.edges);
+    in->progress_us = core->now_us;
     core_count(core, COUNT_fetches_started);
     struct storage_op *op = storage_op_new(STORAGE_COPY_BEGIN, TOKEN_OF(TOKEN_INGEST, in->serial));
     op->u.copy_begin.video_id = row.video.video_id;
     op->u.copy_begin.stream = row.stream;
+    op->u.copy_begin.used_us = core->utc_us;
     core_store(core, op);
 }
 
@@ -121,20 +153,25 @@ static bool list_at(struct slice list, size_t i, struct slice *ret)
 /* One that was never heard of may be there all the same: we may have come a moment ago. */
 static bool usable(struct core *core, struct slice edge)
 {
-    struct peer *p = presence_peer(core, edge);
-    return !slice_eq(edge, core_self(core)) && (!p || p->online);
+    if (slice_eq(edge, core_self(core)))
+        return false;
+    bool early = core->now_us - core->bus_up_us < PEER_SILENCE_US;
+    return presence_online(core, edge) || (early && !presence_peer(core, edge));
 }
 
-static bool next_source(struct core *core, struct ingest *in)
+/* The next source of this round; ret_any: whether there is one at all. */
+static bool next_source(struct core *core, struct ingest *in, bool *ret_any)
 {
     struct slice edge;
-    size_t n = 0;
-    while (list_at(in->edges, n, &edge))
-        n++;
-    while (in->sources_tried < n * FETCH_ROUNDS) {
-        list_at(in->edges, in->sources_tried++ % n, &edge);
-        if (usable(core, edge) && id_parse(edge, &in->source) == ERR_OK)
-            return true;
+    *ret_any = false;
+    for (size_t i = 0; list_at(in->edges, i, &edge); i++) {
+        if (!usable(core, edge))
+            continue;
+        *ret_any = true;
+        if (i < in->sources_tried || id_parse(edge, &in->source) != ERR_OK)
+            continue;
+        in->sources_tried = i + 1;
+        return true;
     }
     return false;
 }
@@ -155,18 +192,48 @@ static void send_request(struct core *core, const struct ingest *in, const struc
               MESSAGE_WATCH_REQUEST, m);
 }
 
+/* All were asked: again after a pause, which grows while none of them brings anything. */
+static void pause(struct core *core, struct ingest *in)
+{
+    in->source = (struct id){0};
+    in->sources_tried = 0;
+    in->retry_us = core->now_us + ((uint64_t)FETCH_PAUSE_US << in->rounds);
+    if (in->rounds < FETCH_PAUSE_DOUBLINGS_MAX)
+        in->rounds++;
+}
+
+static uint64_t patience_us(const struct core *core, const struct ingest *in)
+{
+    bool awaited = !in->for_custody || watch_viewers(core, &in->row.video.video_id);
+    return awaited ? FETCH_PATIENCE_US : REPLICA_PATIENCE_US;
+}
+
 /* Ask the next source, or give up. */
 static void ask(struct core *core, struct ingest *in)
 {
+    bool any;
     in->informed = false;
-    if (!next_source(core, in)) {
-        fail(core, in, ERR_NOT_READY);
+    if (!next_source(core, in, &any)) {
+        if (any && core->now_us - in->progress_us < patience_us(core, in))
+            pause(core, in);
+        else
+            fetch_fail(core, in, ERR_NOT_READY);
         return;
     }
-    in->asked_us = in->active_us = core->now_us;
+    in->asked_us = core->now_us;
     struct watch_request *m = request(core, in, WATCH_INIT);
     m->local_only = true;
     send_request(core, in, m);
+}
+
+/* Every byte is here. */
+static void held(struct core *core, struct ingest *in)
+{
+    struct id video_id = in->row.video.video_id;
+    bool said = in->final_row.has_holding;
+    ingest_free(core, in);
+    watch_wake(core, &video_id);
+    custody_fetched(core, &video_id, said, ERR_OK);
 }
 
 void fetch_begun(struct core *core, const struct storage_done *done)
@@ -174,15 +241,16 @@ void fetch_begun(struct core *core, const struct storage_done *done)
     struct ingest *in = ingest_by_serial(core, TOKEN_NUMBER(done->token));
     if (!in)
         return;
-    struct id video_id = in->row.video.video_id;
     if (done->err != ERR_OK) {
-        fail(core, in, done->err);
+        fetch_fail(core, in, done->err);
     } else if (done->u.position.finished) {
-        ingest_free(core, in);
-        watch_wake(core, &video_id);
+        held(core, in);
     } else {
         ingest_start(core, in, &done->u.position);
-        ask(core, in);
+        if (in->comm_chunk > in->manifest.chunks) /* it was cut off before the end was stored */
+            ingest_finish(core, in, &in->manifest, &in->row, false);
+        else
+            ask(core, in);
     }
 }
 
@@ -199,7 +267,6 @@ void fetch_info(struct core *core, const struct event *ev)
         memcpy(in->token, m->token.ptr, m->token.len);
     in->token_len = m->token.len;
     in->informed = true;
-    in->active_us = core->now_us;
     uint32_t share = FETCH_WINDOW_TOTAL_BYTES / core->fetches; /* together within their total */
     pull_init(&in->pull, share < FETCH_WINDOW_BYTES ? share : FETCH_WINDOW_BYTES);
     pull_start(&in->pull, in->recv_chunk, in->recv_part, core->now_us);
@@ -221,6 +288,12 @@ void fetch_part(struct core *core, struct ingest *in, struct part_event *ev)
         core_count(core, COUNT_parts_over_window);
         return; /* the next one is a gap, and the pull seeks */
     }
+    if (err == ERR_OK) {
+        in->progress_us = core->now_us;
+        in->rounds = 0;
+    }
+    if (in->for_custody)
+        custody_spend(core, (uint32_t)ev->packet->payload.len);
     pull_part(&in->pull, p->chunk.number, p->index, p->chunk.parts_n, ev->packet->payload.len,
               core->now_us);
 }
@@ -248,6 +321,8 @@ void fetch_error(struct core *core, const struct event *ev)
     /* Anybody could have sent it: while verified parts flow it changes nothing. */
     if (in->informed && in->pull.state == PULL_RUNNING)
         return;
+    if (ev->u.watch_error.error.code == CODE_BUSY)
+        in->progress_us = core->now_us; /* it is there, and will have time */
     ask(core, in);
 }
 
@@ -255,17 +330,18 @@ void fetch_committed(struct core *core, struct ingest *in, const struct storage_
 {
     if (in->failed != ERR_OK) {
         if (in->inflight_parts == 0)
-            fail(core, in, in->failed);
+            fetch_fail(core, in, in->failed);
         return;
     }
     struct id video_id = in->row.video.video_id;
     if (done->kind == STORAGE_FINISH && done->err != ERR_OK) {
-        fail(core, in, done->err);
+        fetch_fail(core, in, done->err);
     } else if (done->kind == STORAGE_FINISH) {
-        announce(core, &in->final_row, false);
-        core_log(core, false, "video %s: this edge holds a copy now", video_id.s);
-        ingest_free(core, in);
-        watch_wake(core, &video_id);
+        if (in->final_row.has_holding)
+            gossip_add(core, &in->final_row, false);
+        core_log(core, false, "video %s: this edge holds a %s now", video_id.s,
+                 in->final_row.has_holding ? "copy" : "cached copy");
+        held(core, in);
     } else {
         if (in->comm_chunk > in->manifest.chunks && in->state == INGEST_RUNNING)
             ingest_finish(core, in, &in->manifest, &in->row, false);
@@ -281,13 +357,30 @@ static bool may_ask(const struct ingest *in)
     return in->inflight_bytes <= FETCH_WINDOW_BYTES / 2 || in->pull.seek_due;
 }
 
+/* When the next source is asked: after a pause, or when this one has not answered the init. */
+static uint64_t asked_again_us(const struct ingest *in)
+{
+    return in->source.s[0] ? in->asked_us + FETCH_ASK_US : in->retry_us;
+}
+
+/* A replica waits while live traffic or the rate wants it to: no silence of the source's. */
+static bool held_back(const struct core *core, const struct ingest *in)
+{
+    return in->for_custody && !custody_may_fetch(core);
+}
+
 static void pump_one(struct core *core, struct ingest *in)
 {
     if (in->state != INGEST_RUNNING || in->recv_chunk > in->manifest.chunks)
         return;
     if (!in->informed) {
-        if (core->now_us - in->asked_us >= FETCH_ASK_US)
+        if (core->now_us >= asked_again_us(in))
             ask(core, in);
+        return;
+    }
+    if (held_back(core, in)) {
+        pull_heard(&in->pull, core->now_us);
+        in->progress_us = core->now_us;
         return;
     }
     struct pull_request req;
@@ -313,12 +406,14 @@ void fetch_pump(struct core *core)
 }
 
 /* When pump_one has something to do; what waits for a commit goes on with its completion. */
-static uint64_t deadline_us(const struct ingest *in)
+static uint64_t deadline_us(const struct core *core, const struct ingest *in)
 {
     if (in->state != INGEST_RUNNING || in->recv_chunk > in->manifest.chunks)
         return UINT64_MAX;
     if (!in->informed)
-        return in->asked_us + FETCH_ASK_US;
+        return asked_again_us(in);
+    if (held_back(core, in))
+        return core->now_us + FETCH_HELD_US;
     return may_ask(in) ? pull_deadline_us(&in->pull) : UINT64_MAX;
 }
 
@@ -326,7 +421,7 @@ uint64_t fetch_deadline_us(const struct core *core)
 {
     uint64_t at = UINT64_MAX;
     for (unsigned i = 0; core->fetches && i < FETCHES_MAX; i++) {
-        uint64_t mine = core->fetching[i] ? deadline_us(core->fetching[i]) : UINT64_MAX;
+        uint64_t mine = core->fetching[i] ? deadline_us(core, core->fetching[i]) : UINT64_MAX;
         at = mine < at ? mine : at;
     }
     return at;

@@ -265,9 +265,11 @@ void ingest_finish(struct core *core, struct ingest *in, const struct manifest *
     struct storage_op *op = storage_op_new(STORAGE_FINISH, TOKEN_OF(TOKEN_INGEST, in->serial));
     struct storage_row *row = &op->u.finish.row;
     *row = storage_row_copy(&op->arena, final_row);
-    row->has_holding = true;
-    row->holding = holding_of(core, &row->video, &in->stream, 1);
-    row->holding_row = holding_sign(core, &op->arena, OBJECT_CUSTODY, &row->holding);
+    row->has_holding = row->restamp = in->use == STREAM_UPLOAD || in->for_custody;
+    if (row->has_holding) {
+        row->holding = holding_of(core, &row->video, &in->stream, 1);
+        row->holding_row = holding_sign(core, &op->arena, OBJECT_CUSTODY, &row->holding);
+    }
     op->u.finish.stream = in->stream;
     op->u.finish.manifest = *manifest;
     if (with_receipt)
@@ -280,38 +282,14 @@ void ingest_finish(struct core *core, struct ingest *in, const struct manifest *
     core_store(core, op);
 }
 
-void announce(struct core *core, const struct storage_row *row, bool removal)
-{
-    struct db_update *m = core_body(core, sizeof(*m));
-    m->removal = removal;
-    m->live = row->holding_row.type == OBJECT_PRESENCE;
-    m->video_id = row->holding.video_id;
-    m->streamer_id = row->holding.streamer_id;
-    m->edge_id = core->config.edge_id;
-    m->has_holding = true;
-    m->holding = row->holding_row;
-    m->holding.object = core_copy(core, row->holding_row.object);
-    m->holding.edge_credential = core_copy(core, row->holding_row.edge_credential);
-    if (!removal) {
-        m->title = core_copy(core, row->video.title);
-        m->category = core_copy(core, row->video.category);
-        m->description = core_copy(core, row->video.description);
-        m->thumbnail = core_copy(core, row->thumbnail);
-        m->streamer_name = core_copy(core, row->streamer_name);
-        m->statement = core_copy(core, row->statement);
-        m->credential = core_copy(core, row->credential);
-        m->manifest = core_copy(core, row->manifest);
-    }
-    core_send(core, LANE_CONTROL, TOPIC_DB_UPDATE, (struct slice){0}, (struct slice){0},
-              MESSAGE_DB_UPDATE, m);
-}
-
 bool ingest_idle(const struct core *core, const struct ingest *in)
 {
     if (in->state == INGEST_CLAIMING || in->state == INGEST_FINISHING || in->inflight_parts)
         return false;
     if (core->stopping)
         return true;
+    if (in->use == STREAM_FETCH)
+        return false; /* it knows itself how long it waits */
     uint64_t idle_us = core->now_us - in->active_us;
     if (in->use == STREAM_LIVE)
         return idle_us >= LIVE_IDLE_TIMEOUT_US;

@@ -119,7 +119,7 @@ void live_begin(struct core *core, struct ingest *in)
     /* I1; there is room, see ingest_new, and none of this id, see claim.c */
     CHECK(map_put(&core->lives, id_slice(&in->row.video.video_id), in) == ERR_OK);
     publish_info(core, in);
-    announce(core, &in->row, false);
+    gossip_add(core, &in->row, false);
     core_log(core, false, "live %s begins", in->row.video.video_id.s);
 }
 
@@ -222,7 +222,7 @@ void live_part(struct core *core, struct ingest *in, struct part_event *ev)
 
 /* ---- the end ---- */
 
-void live_end(struct core *core, struct ingest *in, const char *why)
+static void say_end(struct core *core, struct ingest *in, const char *why)
 {
     struct watch_end *end = core_body(core, sizeof(*end));
     *end = (struct watch_end){.video_id = in->row.video.video_id, .live = true};
@@ -230,20 +230,45 @@ void live_end(struct core *core, struct ingest *in, const char *why)
               MESSAGE_WATCH_END, end);
     core_log(core, false, "live %s ends: %s", in->row.video.video_id.s, why);
     live_release(core, in);
+}
+
+/* A stream of the same id that is being claimed here, and whose presence is signed already. */
+static const struct ingest *successor(const struct core *core, const struct ingest *in)
+{
+    size_t cursor = 0;
+    for (const struct ingest *x; (x = map_next(&core->ingests, &cursor)) != NULL;)
+        if (x != in && x->use == STREAM_LIVE && x->state == INGEST_CLAIMING &&
+            id_eq(&x->row.video.video_id, &in->row.video.video_id))
+            return x;
+    return NULL;
+}
+
+void live_end(struct core *core, struct ingest *in, const char *why)
+{
+    say_end(core, in, why);
     in->state = INGEST_FINISHING;
     struct storage_row *row = &in->final_row;
-    *row = (struct storage_row){.has_holding = true};
+    const struct ingest *next = successor(core, in);
+    *row = (struct storage_row){.has_holding = true, .restamp = true};
     row->holding = holding_of(core, &in->row.video, &in->stream, 0);
+    if (next)
+        row->holding.hlc = next->row.holding.hlc - 1; /* left free for it: see claim.c */
     row->holding_row = holding_sign(core, &in->final_arena, OBJECT_PRESENCE, &row->holding);
     struct storage_op *op = storage_op_new(STORAGE_ROW_MERGE, TOKEN_OF(TOKEN_WITHDRAW, in->serial));
     op->u.row = storage_row_copy(&op->arena, row);
     core_store(core, op);
 }
 
+void live_cut(struct core *core, struct ingest *in, const char *why)
+{
+    say_end(core, in, why);
+    ingest_free(core, in);
+}
+
 void live_withdrawn(struct core *core, struct ingest *in, enum err err)
 {
     if (err == ERR_OK)
-        announce(core, &in->final_row, true);
+        gossip_add(core, &in->final_row, true);
     else
         stale_add(core, &in->final_row.holding);
     ingest_free(core, in);

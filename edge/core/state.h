@@ -4,195 +4,21 @@
  * The core's state, shared by its machines and by nobody else.
  *
  * Rooms: zone.c (credential), presence.c (ping, peers), claim.c (init of uploads
- * and lives), upload.c, live.c, watch.c, fetch.c, catalogue.c, sync.c, stale.c; core.c runs them.
+ * and lives), upload.c, live.c, watch.c, fetch.c, delete.c, catalogue.c (rows from others, lists),
+ * gossip.c (our rows to others), sync.c (all of the catalogue), repair.c (what differs), horizon.c
+ * (what is forgotten), custody.c and surplus.c (copies), stale.c; core.c runs them.
  * Machines call the helpers below, never each other's statics.
  */
 #include "base/map.h"
 #include "edge/core/core.h"
-#include "flow/pull.h"
-
-/* A run of verified live packets: what a joiner is sent. Ring-free: grows, is cleared at keyframes.
- */
-struct gop {
-    struct msg **packets; /* owned references, as they arrived */
-    size_t n, cap;
-    size_t bytes;
-    bool broken; /* fell out of the cache: joiners wait for the next keyframe */
-};
-
-enum ingest_state {
-    INGEST_CLAIMING, /* waiting for storage to say where to begin */
-    INGEST_RUNNING,
-    INGEST_FINISHING, /* upload, fetch: manifest handed to storage; live: withdrawal handed over */
-};
-
-/*
- * Media coming in: an upload, a live, or our own fetch of a copy.
- *
- * Invariants
- *   I1  (comm) <= (recv) in (chunk, part) order; acknowledgements follow comm alone.
- *   I2  a stream is in the trust view exactly while its ingest is past CLAIMING.
- *   I3  Σ inflight_bytes of all uploads == core->inflight_bytes, of all fetches
- *       == core->fetch_inflight_bytes.
- */
-struct ingest {
-    enum stream_use use;
-    enum ingest_state state;
-    uint64_t serial;    /* tokens of its operations name it */
-    struct arena arena; /* owns the slices below */
-    struct hash stream;
-    struct pubkey signer;
-    struct storage_row row; /* the video row as claimed */
-    uint64_t active_us;     /* last verified part */
-    uint64_t not_after_us;  /* the streamer's credential: nothing is ingested from then on */
-
-    /* upload, fetch */
-    uint32_t recv_chunk, recv_part; /* expected next */
-    uint32_t comm_chunk, comm_part; /* first not committed */
-    struct hash prev;               /* statement hash of chunk recv_chunk - 1 */
-    struct hash current;            /* of chunk recv_chunk, once a part of it came */
-    uint32_t init_number;
-    uint32_t inflight_bytes, inflight_parts;
-    uint32_t window_bytes;
-    uint64_t hinted_us; /* last unasked acknowledgement */
-    bool json;          /* last part came in JSON */
-    enum err failed;    /* why a commit failed: wait until nothing is in flight, go back to comm */
-    /* FINISHING: what is announced after the commit, and sent with the acknowledgement. */
-    struct arena final_arena;
-    struct storage_row final_row;
-    struct slice receipt;
-
-    /* live */
-    uint32_t last_number, last_index; /* the last part relayed */
-    uint32_t live_init;               /* number of the init chunk in `init` */
-    struct gop init, gop;
-    bool skipping;    /* until a keyframe that fits */
-    uint64_t info_us; /* metadata last published */
-
-    /* fetch */
-    struct pull pull;
-    struct slice edges; /* comma-separated holders */
-    struct id source;
-    size_t sources_tried;
-    bool informed; /* the source answered our init */
-    uint64_t asked_us;
-    uint8_t token[TOKEN_BYTES];
-    size_t token_len;
-    struct manifest manifest;
-};
-
-/* A viewer of a stored video, or an edge that fetches from us. */
-struct view {
-    struct arena arena; /* owns key, client_id, title */
-    struct slice key;   /* client_id '/' video_id */
-    struct slice client_id;
-    struct id video_id;
-    uint64_t serial; /* tokens of its reads name it */
-    uint64_t active_us;
-    bool info_due; /* VIDEO_GET under way for an init */
-    bool local_only;
-    bool json;            /* original pulls */
-    uint32_t pull;        /* of the seek that is served */
-    uint32_t pull_floor;  /* seeks must be above it; 0: none since an init */
-    uint32_t chunk, part; /* what is sent next */
-    uint64_t sent_bytes, credited_bytes, allowed_bytes;
-    uint32_t next_bytes; /* of the next packet, if it was read and longer than the credit; or 0 */
-    uint32_t stop_chunk; /* the last chunk to send; 0: no such bound */
-    bool wanting;        /* there is something to send */
-    bool reading;        /* PARTS_READ under way, from here: */
-    uint32_t read_pull, read_chunk, read_part, read_bytes;
-    bool trusted; /* showed a token: */
-    uint8_t token[TOKEN_BYTES];
-    uint64_t not_before_us; /* no token: when it may be sent more */
-    bool woken;             /* something was stored while it was read */
-    bool starved;           /* nothing there yet; a fetch is bringing it */
-    struct slice title;
-};
-
-/* A join of a live being replayed in slices. */
-struct replay {
-    struct arena arena;
-    struct slice client_id;
-    struct msg **packets; /* owned references */
-    size_t n, next;
-    size_t bytes; /* of all of them, sent or not */
-};
-
-struct peer {
-    struct id id;
-    bool online;
-    bool ask; /* it came back: it may have rows that nobody told us */
-    uint64_t heard_us;
-};
-
-struct nonce_entry {
-    uint8_t key[KEY_BYTES + NONCE_BYTES];
-    uint64_t seen_us;
-};
-
-/* A list request waiting for its rows. */
-struct pending_list {
-    uint64_t serial; /* 0: free */
-    bool paged, trusted;
-    size_t client_id_len;
-    uint8_t client_id[REPLY_ID_BYTES_MAX];
-};
-
-/* Somebody who asked for the whole catalogue, being told page by page. */
-struct db_session {
-    bool used, reading;
-    bool hushed; /* the broker went away while it was read: the asker asks anew */
-    struct id asker;
-    uint32_t page;   /* sent */
-    struct id after; /* last video sent */
-};
-
-/* Our own asking for the catalogue; see sync.c. */
-struct sync {
-    bool done;      /* since the broker is there: answered, or nobody is there */
-    bool asking;    /* a request is out */
-    struct id from; /* whom; "": whoever is to answer */
-    uint32_t page;  /* the page expected next; 0: this answer has a hole */
-    unsigned tries;
-    uint64_t next_us; /* when to ask, or to ask again */
-};
-
-/* The presence of a live that is over, to be withdrawn. */
-struct stale_live {
-    struct holding holding;
-    uint64_t serial; /* tokens name it */
-    uint64_t due_us;
-    bool under_way;
-};
-
-/* Rows of a `db` answer waiting for their turn. */
-struct row_backlog {
-    struct arena arena; /* owns the rows */
-    struct storage_row *rows;
-    size_t n, next;
-    struct row_backlog *after;
-};
-
-enum {
-    REPLAYS_MAX = 256,
-    LISTS_MAX = 64,
-    ROWS_PER_STEP_MAX = 32,
-    ROW_BACKLOG_MAX = 64,
-    GOP_PACKETS_MAX = 4096,
-    UNTRUSTED_TICK_US = 20 * 1000,
-    UNTRUSTED_REFILL_US = 1000 * 1000,
-    SWEEP_US = 500 * 1000, /* how often idle uploads, lives and views are looked for */
-    PUMP_AGAIN_US = 1000,  /* what did not fit into a step goes on after that */
-    EFFECTS_KEPT = 8,      /* of a step, for what must be said: answers and log lines give way */
-    /* Beyond it nothing is begun that can wait or be sent again: the rest is bounded by its tables,
-     * and STORE_OPS_MAX holds. */
-    STORES_UNDER_WAY_MAX = STORE_OPS_MAX / 2,
-};
+#include "edge/core/records.h"
 
 struct core {
     struct core_config config;
     struct stale_live *stale;
     size_t stale_n, stale_cap;
+    size_t presences_due;  /* running lives with presence_due set; one that ended may be counted */
+    uint64_t presences_us; /* not before */
     uint64_t now_us, utc_us;
     size_t live_free_bytes, media_free_bytes, control_free_bytes;
     struct effects *fx; /* of the step under way */
@@ -225,7 +51,7 @@ struct core {
     struct map peers;
     uint64_t videos;
     struct sync sync;
-    size_t peers_to_ask; /* with ask set */
+    uint64_t sync_again_us; /* when we may ask for all again for want of agreement */
 
     /* what is sent to who showed no token: refilled every second */
     uint64_t untrusted_us;
@@ -263,7 +89,78 @@ struct core {
 
     struct db_session sessions[DB_SESSIONS_MAX];
     struct row_backlog *backlog, *backlog_tail;
-    size_t backlog_n;
+    size_t backlog_n, backlog_rows;
+    unsigned merges_under_way;
+    uint64_t merges_failed;
+
+    /* gossip.c: at most GOSSIP_ROWS_MAX, oldest first */
+    struct gossip_row *gossip, *gossip_tail;
+    size_t gossip_n, gossip_bytes;
+    unsigned gossip_singles; /* said alone in this turn, which ends: */
+    uint64_t gossip_turn_us;
+
+    /* repair.c */
+    struct catalogue_root root; /* as storage last said */
+    struct sync_slot slots[SYNC_SLOTS_MAX];
+    uint64_t repair_next_us; /* no round before */
+    struct id repair_peer;   /* "" or: who is asked then; or who was asked last: */
+    bool repair_due;         /* it is to be asked */
+
+    /* horizon.c */
+    uint64_t since_us; /* UTC: our catalogue knows of every deletion since; 0: it was never whole */
+    uint64_t contact_us; /* UTC: when we last agreed with another edge; kept hourly in storage */
+    uint64_t contact_kept_us;
+    uint64_t fresh_us;                      /* UTC: we were away too long, and have dealt with it */
+    uint64_t horizon_us, horizon_target_us; /* the last one that all of was dealt with; the next */
+    uint64_t horizon_next_us;               /* not before: storage refused */
+    uint64_t horizon_leap_us; /* when a leap is believed though nobody shows it; 0: none */
+    bool horizon_under_way;
+    enum rejoin { /* away too long; see horizon.c */
+                  REJOIN_NONE,
+                  REJOIN_WAIT,
+                  REJOIN_FORGET,
+                  REJOIN_ASK,
+                  REJOIN_AGREE,
+                  REJOIN_ORPHANS
+    } rejoin;
+    uint64_t rejoin_us; /* since when it waits */
+
+    /* presence.c */
+    uint64_t beats;          /* statuses since the broker is there */
+    bool show_credential;    /* with the next status: a peer appeared */
+    uint64_t status_time_us; /* of our last status */
+    uint64_t beat_us;        /* when it was sent */
+
+    /* custody.c: what is due, CUSTODY_DUE_MAX; the sweep; who gives up; for whom we vouched */
+    struct custody_due *custody_due;
+    size_t custody_due_n;
+    uint64_t custody_due_us; /* the first of them */
+    struct id custody_after; /* the sweep is here */
+    bool custody_sweeping, custody_scanning;
+    bool custody_swept;             /* one sweep is complete since the catalogue is whole */
+    uint64_t custody_sweep_us;      /* when the next one begins */
+    uint64_t custody_full_us;       /* no copies are made before: the disk was full */
+    uint64_t custody_peers;         /* a sum over who counts: when it changes, sweep */
+    uint64_t custody_check_us;      /* when that is looked at again */
+    unsigned custody_looks;         /* VIDEO_GETs under way */
+    uint64_t replication_us;        /* token bucket: */
+    int64_t replication_left_bytes; /* below zero: what came beyond it, to be waited for */
+    unsigned replications;
+    struct custody_drop drops[CUSTODY_DROPS_MAX];
+    uint64_t drop_next_us; /* no further one begins before */
+    struct custody_put puts[CUSTODY_PUTS_MAX];
+    struct probe_answer probe_answers[PROBE_ANSWERS_MAX];
+    uint64_t probe_second;
+    unsigned probes;
+    struct vouched *vouched; /* VOUCHED_LIST_MAX */
+    size_t vouched_n;
+    bool cache_trimming;
+    uint64_t cache_trim_us;              /* when cached copies are trimmed next */
+    struct vouched touched[TOUCHES_MAX]; /* marked as used, and until when not again */
+    size_t touched_next;
+
+    /* delete.c */
+    struct pending_delete deletes[DELETES_MAX];
 };
 
 /* ---- helpers for the machines (core.c) ---- */
@@ -367,8 +264,12 @@ struct holding_row holding_sign(struct core *core, struct arena *arena, enum obj
 /* holding_of: our holding about a video row, stamped now. */
 struct holding holding_of(struct core *core, const struct video *video, const struct hash *stream,
                           uint8_t state);
-/* announce: db/update about a row of ours. */
-void announce(struct core *core, const struct storage_row *row, bool removal);
+/* own_hlc: a row of ours came back with this stamp: core_hlc goes on above it, if it is not more
+ * than HLC_AHEAD_MAX_US ahead. */
+void core_own_hlc(struct core *core, uint64_t hlc);
+/* core_stamp_ahead: whether a stamp is of a time that no clock but a wrong one shows: until then
+ * nobody takes it, and a new one counts for nothing beside it. */
+bool core_stamp_ahead(const struct core *core, uint64_t hlc);
 
 /* ---- the machines ---- */
 void zone_start(struct core *core);
@@ -378,10 +279,20 @@ void zone_tick(struct core *core);
 uint64_t zone_deadline_us(const struct core *core);
 
 void presence_ping(struct core *core, const struct ping_request *m);
-void presence_status(struct core *core, const struct edge_status *m);
+void presence_status(struct core *core, const struct verified_status *m);
 void presence_tick(struct core *core);
 void presence_offline(struct core *core);
+uint64_t presence_deadline_us(const struct core *core);
+/* presence_agreeing: how many edges that are online, we among them, show this root at our horizon.
+ */
+size_t presence_agreeing(struct core *core, const uint8_t root[static ROOT_DIGEST_BYTES]);
+/* presence_peer: NULL: never heard of, or forgotten. Its `online` is brought up to date. */
 struct peer *presence_peer(struct core *core, struct slice id);
+/* presence_online: whether it is there now; our own id: true. */
+bool presence_online(struct core *core, struct slice id);
+/* presence_counted: online, or away for less than replica_grace_us; whom we never heard of counts
+ * until we have been up for so long ourselves. */
+bool presence_counted(struct core *core, struct slice id);
 
 void claim_init(struct core *core, struct event *ev, bool live);
 void claim_done(struct core *core, const struct storage_done *done);
@@ -394,6 +305,8 @@ void upload_done(struct core *core, struct ingest *in, const struct storage_done
 void live_begin(struct core *core, struct ingest *in);
 void live_part(struct core *core, struct ingest *in, struct part_event *ev);
 void live_end(struct core *core, struct ingest *in, const char *why);
+/* live_cut: as live_end, but its presence needs no withdrawal: another row has taken its place. */
+void live_cut(struct core *core, struct ingest *in, const char *why);
 void live_join(struct core *core, const struct live_join *m);
 void live_pump(struct core *core);
 void live_release(struct core *core, struct ingest *in);
@@ -410,13 +323,18 @@ uint64_t watch_deadline_us(const struct core *core);
 void watch_release(struct core *core);
 /* watch_wake: parts of this video were stored: starved views may go on. */
 void watch_wake(struct core *core, const struct id *video_id);
+/* watch_keeps: the ids of videos that are watched or fetched here, each once, in the arena. */
+size_t watch_keeps(const struct core *core, struct arena *arena, const struct id **ret);
 /* watch_fail: a fetch for this video failed for good: tell its starved views. */
 void watch_fail(struct core *core, const struct id *video_id, enum err err);
+/* watch_viewers: whether anybody watches it here, or fetches it from here. */
+bool watch_viewers(const struct core *core, const struct id *video_id);
 
 /* fetch_running: whether a copy of this video is on its way. */
 bool fetch_running(const struct core *core, const struct id *video_id);
-/* fetch_want: bring a copy here unless one is on its way. video: a completion of VIDEO_GET. */
-void fetch_want(struct core *core, const struct storage_done *video);
+/* fetch_want: bring a copy here unless one is on its way. video: a completion of VIDEO_GET.
+ * for_custody: a replica; one that is on its way for a viewer becomes one. */
+void fetch_want(struct core *core, const struct storage_done *video, bool for_custody);
 void fetch_begun(struct core *core, const struct storage_done *done);
 void fetch_part(struct core *core, struct ingest *in, struct part_event *ev);
 void fetch_end(struct core *core, const struct event *ev);
@@ -424,13 +342,21 @@ void fetch_error(struct core *core, const struct event *ev);
 void fetch_committed(struct core *core, struct ingest *in, const struct storage_done *done);
 void fetch_info(struct core *core, const struct event *ev);
 void fetch_pump(struct core *core);
+/* fetch_row: what the catalogue holds about a video, from a completion of VIDEO_GET, which ret_row
+ * borrows from. It was verified when it was merged; ERR_SIGNATURE: not under this zone's key. */
+enum err fetch_row(struct core *core, const struct storage_done *done, struct storage_row *ret_row,
+                   struct credential *ret_streamer, struct manifest *ret_manifest);
 void fetch_release(struct core *core, struct ingest *in);
+/* fetch_fail: it is over without a copy: who waits for it is told. */
+void fetch_fail(struct core *core, struct ingest *in, enum err err);
 uint64_t fetch_deadline_us(const struct core *core);
 
+/* sync_begin: the broker is there, or the catalogue is to be asked for. */
 void sync_begin(struct core *core);
-/* sync_peer_back: a peer came online; sync_peer_gone: it is about to be forgotten. */
-void sync_peer_back(struct core *core, struct peer *p);
-void sync_peer_gone(struct core *core, struct peer *p);
+/* sync_ask: the whole catalogue of one peer, with whom nothing else brings agreement. */
+void sync_ask(struct core *core, const struct peer *p);
+/* sync_wanted: the whole catalogue is to be asked for, or being asked for. */
+bool sync_wanted(const struct core *core);
 void sync_tick(struct core *core);
 void sync_reply(struct core *core, struct event *ev); /* takes ev's arena */
 uint64_t sync_deadline_us(const struct core *core);
@@ -448,13 +374,114 @@ void stale_pump(struct core *core);
 void stale_done(struct core *core, const struct storage_done *done);
 uint64_t stale_deadline_us(const struct core *core);
 
+/* stale_again: a running live's presence is stamped and announced anew. */
+void stale_again(struct core *core, struct ingest *in);
+/* stale_told: holdings that are told to another edge: those of ours among them that are stamped
+ * ahead, which nobody takes, are stamped anew. */
+void stale_told(struct core *core, const struct holding_row *rows, size_t n);
+/* stale_clock: our clock was ahead: so are the presences of what runs. */
+void stale_clock(struct core *core);
+
 uint64_t catalogue_deadline_us(const struct core *core);
+/* catalogue_keep: rows[0..n) for catalogue_pump, with ev's arena, which owns them. asked: we asked
+ * for the whole catalogue, and this is the answer. False: there is no room. */
+bool catalogue_keep(struct core *core, struct event *ev, struct storage_row *rows, size_t n,
+                    bool asked);
 void catalogue_pump(struct core *core);
 void catalogue_update(struct core *core, const struct event *ev);
+void catalogue_rows(struct core *core, struct event *ev); /* EVENT_DB_ROWS; takes ev's arena */
 void catalogue_merged(struct core *core, const struct storage_done *done);
 void catalogue_list(struct core *core, const struct list_request *m);
 void catalogue_listed(struct core *core, const struct storage_done *done);
 void catalogue_release(struct core *core);
+
+/* gossip_add: announce a row of ours (with what is signed about its video, or a deletion). removal:
+ * a withdrawal. Copied. gossip_pump: say what is due. */
+void gossip_add(struct core *core, const struct storage_row *row, bool removal);
+void gossip_pump(struct core *core);
+uint64_t gossip_deadline_us(const struct core *core);
+void gossip_release(struct core *core);
+
+/* repair_status: a peer's status came: its root may not be ours. */
+void repair_status(struct core *core, struct peer *p);
+void repair_message(struct core *core, struct event *ev);       /* EVENT_DB_SYNC but PROBE, PROOF */
+void repair_read(struct core *core, struct storage_done *done); /* DIGESTS, LEAVES, ROWS_GET */
+void repair_tick(struct core *core);
+/* repair_hush: the broker is gone. */
+void repair_hush(struct core *core);
+uint64_t repair_deadline_us(const struct core *core);
+void repair_release(struct core *core);
+
+void horizon_tick(struct core *core);
+void horizon_done(struct core *core, const struct storage_done *done); /* and BOOTSTRAP, ORPHANS */
+uint64_t horizon_deadline_us(const struct core *core);
+/* horizon_settled: our catalogue is whole: asked for, and not being fetched afresh. Until then
+ * custody gives up no copy and evicts none. horizon_comparable: it may be compared with others'
+ * and told. */
+bool horizon_settled(const struct core *core);
+bool horizon_comparable(const struct core *core);
+/* horizon_contact: our root is the peer's now. */
+void horizon_contact(struct core *core, const struct peer *p);
+/* horizon_authority: whether what this peer does not know may be forgotten: it is online and knows
+ * of every deletion since we last agreed with anybody. */
+bool horizon_authority(struct core *core, const struct peer *p);
+/* horizon_joined: the first catalogue is there, or nobody has one. horizon_asked: a rejoin's is. */
+void horizon_joined(struct core *core);
+void horizon_asked(struct core *core);
+
+/* custody_look: the row of this video may want a copy here, or one fewer; soon. */
+void custody_look(struct core *core, const struct id *video_id);
+/* custody_look_at: not before at_us. */
+void custody_look_at(struct core *core, const struct id *video_id, uint64_t at_us);
+void custody_scanned(struct core *core, const struct storage_done *done); /* CUSTODY_SCAN */
+void custody_video(struct core *core, const struct storage_done *done);   /* VIDEO_GET of ours */
+/* custody_fetched: a fetch is over: whether it brought a copy. */
+void custody_fetched(struct core *core, const struct id *video_id, bool for_custody, enum err err);
+/* custody_touch: somebody begins to watch a copy that is not in custody. */
+void custody_touch(struct core *core, const struct id *video_id);
+/* custody_deleted: what is under way about this video is in vain. */
+void custody_deleted(struct core *core, const struct id *video_id, const struct id *streamer_id);
+void custody_put(struct core *core, const struct storage_done *done);    /* CUSTODY_PUT */
+void custody_probed(struct core *core, const struct storage_done *done); /* PROBE */
+void custody_message(struct core *core, const struct event *ev);         /* PROBE, PROOF */
+/* custody_correct: a row of ours in the catalogue says what is not so. */
+void custody_correct(struct core *core, const struct id *video_id);
+void custody_trimmed(struct core *core, const struct storage_done *done);
+/* custody_sweep_by: look at everything at this time at the latest. */
+void custody_sweep_by(struct core *core, uint64_t at_us);
+/* custody_say: our row about our copy of a video row: to storage, then announced. Its serial; 0:
+ * there is no room now. */
+uint64_t custody_say(struct core *core, const struct storage_row *video, uint8_t state);
+void custody_tick(struct core *core);
+uint64_t custody_deadline_us(const struct core *core);
+void custody_release(struct core *core);
+/* custody_may_fetch: whether replicas may be pulled on now (rate, live traffic); _spend: so much
+ * came. */
+bool custody_may_fetch(const struct core *core);
+void custody_spend(struct core *core, uint32_t bytes);
+
+/* surplus_begin: ask the keepers to prove their copies, and then give ours up; false: there is no
+ * room now. */
+bool surplus_begin(struct core *core, const struct storage_row *row, const struct id *keepers,
+                   size_t keepers_n);
+bool surplus_free(const struct core *core); /* whether there is room */
+void surplus_put(struct core *core,
+                 uint64_t serial); /* a row of custody_say is in storage, or not */
+/* surplus_forget: the video is deleted. streamer_id NULL: whoever's. */
+void surplus_forget(struct core *core, const struct id *video_id, const struct id *streamer_id);
+void surplus_tick(struct core *core);
+uint64_t surplus_deadline_us(const struct core *core);
+
+void delete_request(struct core *core, const struct event *ev);
+void delete_done(struct core *core, const struct storage_done *done);
+/* delete_ended: a deletion was merged: what runs here under it ends, unless it is newer. */
+void delete_ended(struct core *core, const struct id *video_id, const struct id *streamer_id,
+                  uint64_t revision_us);
+void delete_release(struct core *core);
+
+/* core_edge_trust / core_edge_distrust: an edge's key in the trust view. */
+void core_edge_trust(struct core *core, const struct id *edge_id, const struct pubkey *pk);
+void core_edge_distrust(struct core *core, const struct id *edge_id);
 
 /*
  * Tokens of storage operations: what to do with the completion.
@@ -469,6 +496,11 @@ enum token_purpose {
     TOKEN_WITHDRAW,
     TOKEN_STALE,
     TOKEN_META,
+    TOKEN_REPAIR, /* a sync slot */
+    TOKEN_HORIZON,
+    TOKEN_CUSTODY, /* scan, look (VIDEO_GET), put, trim, touch */
+    TOKEN_PROBE,   /* a drop's own hashes; or the answer to somebody's probe: see custody.c */
+    TOKEN_DELETE,
 };
 #define TOKEN_OF(purpose, number) (((uint64_t)(purpose) << 56) | (uint64_t)(number))
 #define TOKEN_PURPOSE(token) ((enum token_purpose)((token) >> 56))

@@ -1,15 +1,21 @@
 /*
- * Asking for the whole catalogue, and telling it (docs/PROTOCOL.md §4.5).
+ * Asking for the whole catalogue, and telling it (docs/PROTOCOL.md §4.5). An
+ * edge asks when it joins (its catalogue was never whole), has forgotten its own
+ * (horizon.c) or cannot agree with another; else what it lacks is found by repair.c.
  *
- *   broker there, or a peer comes back --ask--> asking --pages 1, 2, … n--> done
- *                                        ^        |
- *                                        +--------+ (silence, a hole: at most SYNC_TRIES_MAX times)
+ *   wanted --somebody has one--> asking --pages 1, 2, … n--> landing --all merged--> told
+ *      |                          ^  |                           |
+ *      |                          +--+ silence, a hole           +-- storage refused: asking
+ *      +--nobody is there: what we have is all there is
  *
  * Invariants
- *   I1  an answer counts as complete only if every page of it came, in order, and was kept.
- *   I2  pages are told one at a time, and only while the control outbox is less than half
- *       full: acknowledgements and heartbeats never wait behind a catalogue.
- *   I3  core->peers_to_ask == number of peers with ask set.
+ *   I1  an answer counts as complete only if every page of it came, in order, and was merged.
+ *   I2  pages are told one at a time, not before PAGE_EVERY_US after the last, and only while the
+ *       control outbox is less than half full: acknowledgements and heartbeats never wait behind a
+ *       catalogue, and who asks has time to merge it.
+ *   I3  one edge is asked at a time, by name.
+ *   I4  no more than DB_PAGES_AHEAD_MAX pages are on their way to us, and we ask for more only
+ * while few wait to be merged: a slow disk makes a join slow, never one that has to begin again.
  */
 #include "base/check.h"
 #include "base/mem.h"
@@ -18,10 +24,15 @@
 #include <stdlib.h>
 
 enum {
-    SYNC_EVERY_US = 3 * 1000 * 1000,  /* without an answer, or with a hole in it */
-    SYNC_PAUSE_US = 30 * 1000 * 1000, /* after SYNC_TRIES_MAX of them */
-    SYNC_JITTER_US = 500 * 1000,
-    SYNC_TRIES_MAX = 5,
+    SYNC_EVERY_US = 3 * 1000 * 1000,   /* without an answer, or with a hole in it */
+    SYNC_TRIES_MAX = 3,                /* of one edge; then another one */
+    SYNC_LOOK_US = 250 * 1000,         /* whether somebody has come who can be asked */
+    SYNC_ALONE_US = 6 * 1000 * 1000,   /* a heartbeat of the others: nobody who has one is there */
+    SYNC_WAIT_US = 60 * 1000 * 1000,   /* somebody is there who has none yet */
+    SYNC_AGAIN_US = 120 * 1000 * 1000, /* between two askings for want of agreement */
+    PAGE_EVERY_US = 20 * 1000,
+    PAGES_WAITING_MAX = DB_PAGES_AHEAD_MAX / 2, /* and more are asked for */
+    SESSION_IDLE_US = 30 * 1000 * 1000,
 };
 
 /* ---- asking ---- */
@@ -31,178 +42,284 @@ static bool reachable(const struct core *core)
     return core_ready(core) && core->bus_up[LANE_CONTROL];
 }
 
-static uint64_t jitter_us(struct core *core)
-{
-    uint32_t random;
-    core_random(core, &random, sizeof(random));
-    return random % SYNC_JITTER_US;
-}
-
 void sync_begin(struct core *core)
 {
-    core->sync = (struct sync){.next_us = core->now_us};
+    core->sync = (struct sync){.next_us = core->now_us, .round = core->sync.round};
 }
 
-void sync_peer_back(struct core *core, struct peer *p)
+bool sync_wanted(const struct core *core)
 {
-    if (p->ask)
+    return core->since_us == 0 || core->rejoin == REJOIN_ASK || core->sync.again;
+}
+
+void sync_ask(struct core *core, const struct peer *p)
+{
+    if (sync_wanted(core) || core->now_us < core->sync_again_us)
         return;
-    p->ask = true;
-    if (core->peers_to_ask++ == 0 && core->sync.done && !core->sync.asking)
-        core->sync.next_us = core->now_us + jitter_us(core);
+    core->sync_again_us = core->now_us + SYNC_AGAIN_US;
+    sync_begin(core);
+    core->sync.again = true;
+    core->sync.with = p->id;
 }
 
-static void peer_asked(struct core *core, struct peer *p)
+static struct hash weight(struct slice asker, struct slice edge, uint32_t round)
 {
-    if (p && p->ask) {
-        p->ask = false;
-        core->peers_to_ask--;
-    }
+    uint8_t buf[2 * (4 + ID_BYTES_MAX) + 4];
+    struct writer w = writer_of(buf, sizeof(buf));
+    write_str(&w, asker);
+    write_str(&w, edge);
+    if (round)
+        write_u32(&w, round);
+    return hash_of(slice_of(buf, w.len), (struct slice){0});
 }
 
-void sync_peer_gone(struct core *core, struct peer *p)
+static bool can_tell(struct core *core, const struct peer *p)
 {
-    peer_asked(core, p);
+    if (!presence_online(core, id_slice(&p->id)) || !p->status.horizon_us)
+        return false;
+    if (core->sync.again)
+        return id_eq(&p->id, &core->sync.with);
+    return core->rejoin != REJOIN_ASK || horizon_authority(core, p);
 }
 
-/* What was asked for is there, or will not come: go on to the next. */
-static void settle(struct core *core)
-{
-    peer_asked(core, presence_peer(core, id_slice(&core->sync.from)));
-    core->sync.done = core->sync.done || core->sync.from.s[0] == '\0';
-    core->sync.asking = false;
-    core->sync.tries = 0;
-    core->sync.from = (struct id){0};
-}
-
+/* Whom to ask: another one each round, and not the same for all. */
 static bool choose(struct core *core)
 {
-    if (core->sync.asking)
-        return true; /* the same again */
-    core->sync.from = (struct id){0};
-    if (!core->sync.done)
-        return true;
+    struct hash best = {0};
+    struct id from = {0};
     size_t cursor = 0;
-    for (struct peer *p; core->peers_to_ask && (p = map_next(&core->peers, &cursor)) != NULL;) {
-        if (p->ask && presence_peer(core, id_slice(&p->id))->online) {
-            core->sync.from = p->id;
-            return true;
+    for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;) {
+        struct hash h = weight(core_self(core), id_slice(&p->id), core->sync.round);
+        if (can_tell(core, p) && memcmp(h.b, best.b, HASH_BYTES) > 0) {
+            best = h;
+            from = p->id;
         }
-        peer_asked(core, p); /* gone: it is asked when it is back */
     }
+    core->sync.from = from;
+    core->sync.round++;
+    return from.s[0] != '\0';
+}
+
+/* Whether somebody is there who has a catalogue, though it may not be able to tell it now. */
+static bool somebody(struct core *core)
+{
+    size_t cursor = 0;
+    for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;)
+        if (p->status.since_us && presence_online(core, id_slice(&p->id)))
+            return true;
     return false;
+}
+
+/* Nobody to be asked by name. Is it that nobody is there? Then what we have is all there is. */
+static void nobody(struct core *core)
+{
+    struct sync *s = &core->sync;
+    s->again = false; /* repair goes on trying */
+    if (!s->begun_us)
+        s->begun_us = core->now_us;
+    s->next_us = core->now_us + SYNC_LOOK_US;
+    uint64_t patience_us = somebody(core) ? SYNC_WAIT_US : SYNC_ALONE_US;
+    if (core->since_us || core->now_us - s->begun_us < patience_us)
+        return;
+    horizon_joined(core);
+    core_log(core, false, "no other edge has a catalogue: beginning with what is here");
+}
+
+static void ask(struct core *core)
+{
+    struct sync *s = &core->sync;
+    if (!s->asking || !s->page) {
+        s->page = 1; /* else: asked again while an answer is coming, it goes on where it is */
+        s->failures = core->merges_failed;
+    }
+    s->asking = true;
+    s->tries++;
+    s->next_us = core->now_us + SYNC_EVERY_US;
+    struct db_request *m = core_body(core, sizeof(*m));
+    m->edge_id = core->config.edge_id;
+    m->from = core_copy(core, id_slice(&s->from));
+    m->bundle = true;
+    m->page = s->asked = s->page;
+    core_send(core, LANE_CONTROL, TOPIC_DB, (struct slice){0}, (struct slice){0},
+              MESSAGE_DB_REQUEST, m);
+}
+
+/* Every page came: told when their rows are in the catalogue. */
+static void land(struct core *core)
+{
+    struct sync *s = &core->sync;
+    if (core->backlog_n || core->merges_under_way)
+        return;
+    bool whole = s->failures == core->merges_failed; /* I1 */
+    bool again = s->again;
+    sync_begin(core);
+    if (again)
+        return;
+    if (!whole)
+        core->sync.next_us = core->now_us + SYNC_EVERY_US;
+    else if (core->rejoin == REJOIN_ASK)
+        horizon_asked(core);
+    else
+        horizon_joined(core);
+}
+
+/* I4. The answer is coming, and half of what was asked for is here. */
+static bool wants_more(const struct core *core)
+{
+    const struct sync *s = &core->sync;
+    return s->asking && s->page >= s->asked + DB_PAGES_AHEAD_MAX / 2 &&
+           core->backlog_n <= PAGES_WAITING_MAX;
+}
+
+/* I4. It stopped because we are slow: nobody is to be asked again yet. */
+static bool merging(const struct core *core)
+{
+    return core->sync.asking && core->sync.page > 1 && core->backlog_n > PAGES_WAITING_MAX;
+}
+
+/* The same edge as before: for more, or because it is silent. */
+static bool asks_again(const struct core *core)
+{
+    const struct sync *s = &core->sync;
+    return wants_more(core) ||
+           (s->asking && !merging(core) && core->now_us >= s->next_us && s->tries < SYNC_TRIES_MAX);
 }
 
 void sync_tick(struct core *core)
 {
     struct sync *s = &core->sync;
-    if (core->now_us < s->next_us || !reachable(core) || core_room(core) < 16 || !choose(core))
+    if (!sync_wanted(core) || !reachable(core) || core_room(core) < 16)
         return;
-    if (s->tries ==
-        SYNC_TRIES_MAX) { /* a peer is asked again later; that nobody is there is fine */
-        s->done = true;
+    if (s->landing)
+        land(core);
+    else if (asks_again(core))
+        ask(core);
+    else if (core->now_us < s->next_us)
+        return;
+    else if (merging(core))
+        s->next_us = core->now_us + SYNC_LOOK_US;
+    else if (!(s->again && s->asking) && choose(core)) {
         s->asking = false;
         s->tries = 0;
-        s->next_us = core->now_us + SYNC_PAUSE_US + jitter_us(core);
-        return;
+        ask(core);
+    } else {
+        s->asking = false;
+        nobody(core);
     }
-    if (!s->asking)
-        s->page = 1; /* asked again while an answer is coming: it goes on where it is */
-    s->tries++;
-    s->asking = true;
-    s->next_us = core->now_us + SYNC_EVERY_US;
-    struct db_request *m = core_body(core, sizeof(*m));
-    m->edge_id = core->config.edge_id;
-    m->from = core_copy(core, id_slice(&s->from));
-    core_send(core, LANE_CONTROL, TOPIC_DB, (struct slice){0}, (struct slice){0},
-              MESSAGE_DB_REQUEST, m);
-}
-
-/* Keep a page's rows for catalogue_pump; false: there is no room. */
-static bool keep(struct core *core, struct event *ev)
-{
-    if (core->backlog_n == ROW_BACKLOG_MAX)
-        return false;
-    struct row_backlog *b = mem_alloc(sizeof(*b));
-    b->rows = ev->u.db_reply.rows;
-    b->n = ev->u.db_reply.n;
-    b->arena = ev->arena;
-    ev->arena = (struct arena){0};
-    *(core->backlog ? &core->backlog_tail->after : &core->backlog) = b;
-    core->backlog_tail = b;
-    core->backlog_n++;
-    return true;
 }
 
 void sync_reply(struct core *core, struct event *ev)
 {
     struct sync *s = &core->sync;
+    size_t n = ev->u.db_reply.n;
     uint32_t page = ev->u.db_reply.page;
     uint32_t pages = ev->u.db_reply.pages;
     core->counters[COUNT_rows_refused] += ev->u.db_reply.skipped;
     if (!s->asking) {
-        core->counters[COUNT_rows_refused] += ev->u.db_reply.n; /* nobody asked */
+        core->counters[COUNT_rows_refused] += n; /* nobody asked */
         return;
     }
     if (page == 1)
-        s->page = 1;
-    bool kept = page == s->page && keep(core, ev);
+        s->page = s->asked = 1;
+    bool kept = page == s->page && catalogue_keep(core, ev, ev->u.db_reply.rows, n, true);
     s->page = kept ? s->page + 1 : 0; /* I1 */
     s->tries = kept ? 0 : s->tries;
     if (!kept)
-        core->counters[COUNT_rows_refused] += ev->u.db_reply.n;
+        core->counters[COUNT_rows_refused] += n;
     s->next_us = core->now_us + SYNC_EVERY_US;
-    if (s->page && pages == page)
-        settle(core);
+    if (s->page && pages == page) {
+        s->asking = false;
+        s->landing = true;
+    }
 }
 
 uint64_t sync_deadline_us(const struct core *core)
 {
-    bool wanted = core->sync.asking || !core->sync.done || core->peers_to_ask;
-    return wanted && reachable(core) ? core->sync.next_us : UINT64_MAX;
+    if (!sync_wanted(core) || !reachable(core) || core->sync.landing)
+        return UINT64_MAX; /* landing: the backlog and completions go on by themselves */
+    return core->sync.next_us;
 }
 
 /* ---- telling ---- */
 
-static struct hash weight(struct slice asker, struct slice edge)
-{
-    uint8_t buf[2 * (4 + ID_BYTES_MAX)];
-    struct writer w = writer_of(buf, sizeof(buf));
-    write_str(&w, asker);
-    write_str(&w, edge);
-    return hash_of(slice_of(buf, w.len), (struct slice){0});
-}
-
-/* Whether of all edges online it is we who answer this asker. */
+/*
+ * Whether of all edges online that have a catalogue it is we who answer this asker. Who has none
+ * yet answers an original edge if nobody has: it asks but once.
+ */
 static bool ours_to_answer(struct core *core, const struct db_request *m)
 {
-    if (m->from.len)
-        return slice_eq(m->from, core_self(core));
-    struct hash mine = weight(id_slice(&m->edge_id), core_self(core));
+    bool able = horizon_comparable(core);
+    bool named = m->from.len != 0;
+    if (named || !able)
+        return able ? slice_eq(m->from, core_self(core)) : !m->bundle && !named && !somebody(core);
+    struct hash mine = weight(id_slice(&m->edge_id), core_self(core), 0);
     size_t cursor = 0;
     for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;) {
-        if (id_eq(&p->id, &m->edge_id) || !presence_peer(core, id_slice(&p->id))->online)
-            continue;
-        struct hash theirs = weight(id_slice(&m->edge_id), id_slice(&p->id));
-        if (memcmp(theirs.b, mine.b, HASH_BYTES) > 0)
+        struct hash theirs = weight(id_slice(&m->edge_id), id_slice(&p->id), 0);
+        if (!id_eq(&p->id, &m->edge_id) && p->status.horizon_us &&
+            presence_online(core, id_slice(&p->id)) && memcmp(theirs.b, mine.b, HASH_BYTES) > 0)
             return false;
     }
     return true;
+}
+
+/* Who is being answered asks for more, or has lost a page and wants all of it again. */
+static void session_again(struct core *core, struct db_session *s, const struct db_request *m)
+{
+    if (!m->page || m->page > s->page + 1 || s->hushed)
+        return;
+    if (m->page == 1 && s->page) {
+        if (s->reading || s->page < s->pages_allowed)
+            return; /* pages are coming, whoever says that they are not; it asks again */
+        *s = (struct db_session){.used = true, .bundle = s->bundle, .asker = s->asker};
+    }
+    uint32_t allowed = m->page - 1 + DB_PAGES_AHEAD_MAX;
+    s->pages_allowed = allowed > s->pages_allowed ? allowed : s->pages_allowed;
+    s->until_us = core->now_us + SESSION_IDLE_US;
+}
+
+/* Anybody may ask in anybody's name: first comes who signs that it has no catalogue to show. */
+static unsigned urgency(struct core *core, const struct id *asker)
+{
+    const struct peer *p = presence_peer(core, id_slice(asker));
+    return !p || !p->online ? 0 : p->status.horizon_us ? 1 : 2;
+}
+
+/* A free one, or that of the least urgent of those who are told something; NULL: none is less. */
+static struct db_session *session_room(struct core *core, const struct id *asker)
+{
+    struct db_session *room = NULL;
+    unsigned least = urgency(core, asker);
+    for (size_t i = 0; i < DB_SESSIONS_MAX; i++) {
+        struct db_session *s = &core->sessions[i];
+        if (!s->used)
+            return s;
+        if (!s->reading && urgency(core, &s->asker) < least) {
+            least = urgency(core, &s->asker);
+            room = s;
+        }
+    }
+    return room;
 }
 
 void sync_request(struct core *core, const struct db_request *m)
 {
     if (id_eq(&m->edge_id, &core->config.edge_id) || !core_ready(core) || !ours_to_answer(core, m))
         return;
-    struct db_session *s = NULL;
     for (size_t i = 0; i < DB_SESSIONS_MAX; i++) {
-        if (core->sessions[i].used && id_eq(&core->sessions[i].asker, &m->edge_id))
-            return; /* being answered */
-        if (!core->sessions[i].used && !s)
-            s = &core->sessions[i];
+        struct db_session *s = &core->sessions[i];
+        if (s->used && s->bundle == m->bundle && id_eq(&s->asker, &m->edge_id)) {
+            session_again(core, s, m);
+            return;
+        }
     }
+    struct db_session *s = session_room(core, &m->edge_id);
     if (s)
-        *s = (struct db_session){.used = true, .asker = m->edge_id};
+        *s = (struct db_session){.used = true,
+                                 .bundle = m->bundle,
+                                 .asker = m->edge_id,
+                                 .pages_allowed = m->page ? DB_PAGES_AHEAD_MAX : UINT32_MAX,
+                                 .until_us = core->now_us + SESSION_IDLE_US};
     else
         core_count(core, COUNT_answers_suppressed); /* the asker asks again */
 }
@@ -215,19 +332,38 @@ static bool may_tell(const struct core *core)
            core_room(core) >= 16;
 }
 
+static void read_page(struct core *core, size_t i)
+{
+    struct db_session *s = &core->sessions[i];
+    struct storage_op *op = storage_op_new(s->bundle ? STORAGE_BUNDLE_PAGE : STORAGE_DB_PAGE,
+                                           TOKEN_OF(TOKEN_DB_SESSION, i));
+    if (s->bundle) {
+        op->u.bundle_page.first = s->page == 0;
+        op->u.bundle_page.after_video = s->after;
+        op->u.bundle_page.after_streamer = s->after_streamer;
+        op->u.bundle_page.inside = s->inside;
+        op->u.bundle_page.after_edge = s->after_edge;
+        op->u.bundle_page.after_type = s->after_type;
+    } else {
+        op->u.db_page.first = s->page == 0;
+        op->u.db_page.after = s->after;
+    }
+    s->reading = true;
+    s->not_before_us = core->now_us + PAGE_EVERY_US; /* I2 */
+    core_store(core, op);
+}
+
 void sync_pump(struct core *core)
 {
     for (size_t i = 0; i < DB_SESSIONS_MAX; i++) {
         struct db_session *s = &core->sessions[i];
-        if (s->used && !s->reading && core->stopping)
+        bool waits = s->page >= s->pages_allowed;
+        if (s->used && !s->reading &&
+            (core->stopping || (s->bundle && !horizon_comparable(core)) ||
+             (waits && core->now_us >= s->until_us)))
             s->used = false;
-        if (!s->used || s->reading || !may_tell(core))
-            continue;
-        struct storage_op *op = storage_op_new(STORAGE_DB_PAGE, TOKEN_OF(TOKEN_DB_SESSION, i));
-        op->u.db_page.first = s->page == 0;
-        op->u.db_page.after = s->after;
-        s->reading = true;
-        core_store(core, op);
+        if (s->used && !s->reading && !waits && core->now_us >= s->not_before_us && may_tell(core))
+            read_page(core, i);
     }
 }
 
@@ -242,9 +378,50 @@ void sync_hush(struct core *core)
 bool sync_telling(const struct core *core)
 {
     for (size_t i = 0; core->bus_up[LANE_CONTROL] && i < DB_SESSIONS_MAX; i++)
-        if (core->sessions[i].used && !core->sessions[i].reading)
+        if (core->sessions[i].used && !core->sessions[i].reading &&
+            core->sessions[i].page < core->sessions[i].pages_allowed)
             return true;
     return false;
+}
+
+/* A page in the form of our edges. Returns whether there are more. */
+static bool tell_bundle(struct core *core, struct db_session *s, const struct storage_done *done)
+{
+    bool more = done->u.bundle.more && done->u.bundle.claims_n + done->u.bundle.holdings_n;
+    struct message_bundle *m = core_body(core, sizeof(*m));
+    *m = (struct message_bundle){.edge_id = core->config.edge_id,
+                                 .claims_n = done->u.bundle.claims_n,
+                                 .claims = done->u.bundle.claims,
+                                 .holdings_n = done->u.bundle.holdings_n,
+                                 .holdings = done->u.bundle.holdings,
+                                 .page = s->page,
+                                 .pages = more ? 0 : s->page};
+    core_send(core, LANE_CONTROL, TOPIC_DB_REPLY, id_slice(&s->asker), (struct slice){0},
+              MESSAGE_DB_BUNDLE, m);
+    s->after = done->u.bundle.last_video;
+    s->after_streamer = done->u.bundle.last_streamer;
+    s->inside = done->u.bundle.inside;
+    s->after_edge = done->u.bundle.last_edge;
+    s->after_type = done->u.bundle.last_type;
+    return more;
+}
+
+/* A page in the original's form. */
+static bool tell_rows(struct core *core, struct db_session *s, const struct storage_done *done)
+{
+    bool more = done->u.db_page.more && done->u.db_page.n;
+    struct message_db_page *m = core_body(core, sizeof(*m));
+    *m = (struct message_db_page){.n = done->u.db_page.n,
+                                  .rows = done->u.db_page.rows,
+                                  .streamers_n = done->u.db_page.streamers_n,
+                                  .streamers = done->u.db_page.streamers,
+                                  .page = s->page,
+                                  .pages = more ? 0 : s->page};
+    core_send(core, LANE_CONTROL, TOPIC_DB_REPLY, id_slice(&s->asker), (struct slice){0},
+              MESSAGE_DB_PAGE, m);
+    if (more)
+        s->after = done->u.db_page.rows[done->u.db_page.n - 1].video_id;
+    return more;
 }
 
 void sync_page(struct core *core, const struct storage_done *done)
@@ -252,23 +429,10 @@ void sync_page(struct core *core, const struct storage_done *done)
     struct db_session *s = &core->sessions[TOKEN_NUMBER(done->token)];
     CHECK(s->used && s->reading);
     s->reading = false;
-    bool tell = done->err == ERR_OK && !s->hushed;
-    bool more = tell && done->u.db_page.more && done->u.db_page.n;
-    if (tell) {
-        struct message_db_page *m = core_body(core, sizeof(*m));
-        s->page++;
-        *m = (struct message_db_page){.n = done->u.db_page.n,
-                                      .rows = done->u.db_page.rows,
-                                      .streamers_n = done->u.db_page.streamers_n,
-                                      .streamers = done->u.db_page.streamers,
-                                      .page = s->page,
-                                      .pages = more ? 0 : s->page};
-        core_untrusted_spend(core, PACKET_BYTES_MAX);
-        core_send(core, LANE_CONTROL, TOPIC_DB_REPLY, id_slice(&s->asker), (struct slice){0},
-                  MESSAGE_DB_PAGE, m);
-    }
-    if (more)
-        s->after = done->u.db_page.rows[done->u.db_page.n - 1].video_id;
-    else
-        s->used = false;
+    s->used = done->err == ERR_OK && !s->hushed;
+    if (!s->used)
+        return; /* the asker asks again */
+    s->page++;
+    core_untrusted_spend(core, PACKET_BYTES_MAX);
+    s->used = (s->bundle ? tell_bundle : tell_rows)(core, s, done);
 }

@@ -17,10 +17,18 @@ struct trusted_stream {
     enum stream_use use;
 };
 
+/* An edge whose credential was seen: who may say something in its name. */
+struct trusted_edge {
+    struct id edge_id;
+    struct pubkey pk;
+};
+
 struct trust_view {
     atomic_uint refs;
     bool has_zone;
     struct zone_params zone;
+    size_t edges_n;
+    struct trusted_edge *edges; /* ascending by id; owned */
     size_t n;
     struct trusted_stream streams[]; /* ascending by stream */
 };
@@ -34,7 +42,14 @@ void trust_view_unref(struct trust_view *view); /* NULL is fine */
 const struct trusted_stream *trust_view_find(const struct trust_view *view,
                                              const struct hash *stream);
 
-/* Copies of old with one change; the caller owns the result and keeps old. O(n). */
+/* trust_view_edge: the key of an edge, or NULL. O(log n). Any thread. */
+const struct pubkey *trust_view_edge(const struct trust_view *view, const struct id *edge_id);
+
+/* Copies of old with one change; the caller owns the result and keeps old. O(n).
+ * trust_view_with_edge replaces a key of the same edge. */
+struct trust_view *trust_view_with_edge(const struct trust_view *old,
+                                        const struct trusted_edge *edge);
+struct trust_view *trust_view_without_edge(const struct trust_view *old, const struct id *edge_id);
 struct trust_view *trust_view_with_zone(const struct trust_view *old,
                                         const struct zone_params *zone);
 struct trust_view *trust_view_with(const struct trust_view *old,

@@ -144,7 +144,7 @@ static void finished(struct core *core, struct ingest *in, enum err err)
     };
     core_send(core, LANE_CONTROL, TOPIC_UPLOAD_REPLY, core_self(core),
               id_slice(&in->row.video.streamer_id), MESSAGE_UPLOAD_ACK, ack);
-    announce(core, &in->final_row, false);
+    gossip_add(core, &in->final_row, false);
     core_log(core, false, "video %s complete: %u chunks", in->row.video.video_id.s,
              in->comm_chunk - 1);
     ingest_free(core, in);
@@ -184,6 +184,17 @@ void upload_end(struct core *core, struct event *ev)
                                            .verified = true},
                           ERR_FORMAT,
                           "the statement's thumbnail, created or live flag is not the init's");
+        return;
+    }
+    if (v->video.revision_us > core->utc_us + HLC_AHEAD_MAX_US) {
+        core_answer_error(core,
+                          &(struct answer){.kind = TOPIC_UPLOAD_REPLY,
+                                           .reply_id = id_slice(&v->end.streamer_id),
+                                           .video_id = id_slice(&v->end.video_id),
+                                           .verified = true},
+                          ERR_FORMAT,
+                          "the statement's revision is more than 5 minutes ahead of this edge's "
+                          "clock; set yours");
         return;
     }
     struct storage_row row = in->row;

@@ -79,17 +79,24 @@ static void view_spare(struct core *core, const struct slice *client_id)
         view_free(core, oldest);
 }
 
+/* How many videos one asker watches at once; another edge may fetch all that it can from us. */
+static size_t views_max(struct core *core, struct slice client_id)
+{
+    return presence_peer(core, client_id) ? FETCHES_MAX : VIEWS_PER_CLIENT_MAX;
+}
+
 static struct view *view_get(struct core *core, const struct watch_request *m)
 {
     struct slice key = key_of(core, m->client_id, &m->video_id);
     struct view *v = map_get(&core->views, key);
     if (v)
         return v;
-    if (views_of(core, m->client_id) == VIEWS_PER_CLIENT_MAX)
+    size_t max = views_max(core, m->client_id);
+    if (views_of(core, m->client_id) >= max)
         view_spare(core, &m->client_id);
     if (core->views.count == VIEWS_MAX)
         view_spare(core, NULL);
-    if (core->views.count == VIEWS_MAX || views_of(core, m->client_id) == VIEWS_PER_CLIENT_MAX)
+    if (core->views.count == VIEWS_MAX || views_of(core, m->client_id) >= max)
         return NULL;
     v = mem_alloc(sizeof(*v));
     v->key = arena_copy(&v->arena, key);
@@ -291,7 +298,9 @@ void watch_video(struct core *core, const struct storage_done *done)
     if (!v->title.len)
         v->title = arena_copy(&v->arena, done->u.video.row.title);
     if (elsewhere)
-        fetch_want(core, done);
+        fetch_want(core, done, false);
+    else if (done->u.video.whole && !done->u.video.custody)
+        custody_touch(core, &v->video_id);
     send_info(core, v, done);
 }
 
@@ -487,6 +496,38 @@ void watch_fail(struct core *core, const struct id *video_id, enum err err)
             view_want(core, v, false);
             view_error(core, v, err, "no edge that holds it answers; try again later");
         }
+}
+
+bool watch_viewers(const struct core *core, const struct id *video_id)
+{
+    size_t cursor = 0;
+    for (const struct view *v; (v = map_next(&core->views, &cursor)) != NULL;)
+        if (id_eq(&v->video_id, video_id))
+            return true;
+    return false;
+}
+
+size_t watch_keeps(const struct core *core, struct arena *arena, const struct id **ret)
+{
+    size_t max = core->views.count + FETCHES_MAX;
+    struct id *ids = arena_alloc(arena, max * sizeof(*ids));
+    struct map seen;
+    map_init(&seen, max);
+    size_t n = 0;
+    size_t cursor = 0;
+    for (const struct view *v; (v = map_next(&core->views, &cursor)) != NULL;) {
+        ids[n] = v->video_id;
+        n += map_put(&seen, id_slice(&ids[n]), &ids[n]) == ERR_OK;
+    }
+    for (size_t i = 0; i < FETCHES_MAX; i++) {
+        if (!core->fetching[i])
+            continue;
+        ids[n] = core->fetching[i]->row.video.video_id;
+        n += map_put(&seen, id_slice(&ids[n]), &ids[n]) == ERR_OK;
+    }
+    map_release(&seen);
+    *ret = ids;
+    return n;
 }
 
 void watch_tick(struct core *core)

@@ -1,7 +1,7 @@
 /*
  * Copies: from nothing, part by part in order, to whole.
  *
- *              copy_new            copy_put, in order          write_finish
+ *              copy_new            copy_put, in order          finish_copy
  *   (none) --------------> uploading, fetching -------------> ---------------> whole
  *      ^                            |                                            |
  *      +-------- copy_drop ---------+---------------- copy_drop ----------------+
@@ -10,6 +10,7 @@
  *     of chunk, chunk_proof and part that hang on the copy: they change in one savepoint.
  * I2  chunks 1 … next - 1 are there with all their parts, parts 0 … next_part - 1 of chunk next,
  *     and nothing beyond.
+ * I3  a copy's number is not used again before its parts are freed.
  */
 #include "edge/store/copy.h"
 
@@ -49,6 +50,7 @@ static struct copy load(struct query *q, const struct id *video_id)
         if (copy.state == COPY_WHOLE)
             col_hash(q, 12, &copy.root);
         copy.has_receipt = col_slice(q, 13).len > 0;
+        copy.kept = col_int(q, 14) != 0;
     }
     query_end(q);
     return copy;
@@ -83,6 +85,14 @@ struct copy copy_new(struct conn *c, const struct id *video_id, const struct id 
     return copy_of_streamer(c, video_id, streamer_id);
 }
 
+void copy_keep(struct conn *c, const struct copy *copy, bool kept)
+{
+    struct query *q = query_of(c, Q_COPY_KEEP);
+    bind_int(q, 1, copy->n);
+    bind_int(q, 2, kept);
+    query_run(q);
+}
+
 void copy_drop(struct conn *c, const struct copy *copy)
 {
     struct query *q = query_of(c, Q_CHUNKS_DROP);
@@ -92,6 +102,10 @@ void copy_drop(struct conn *c, const struct copy *copy)
     q = query_of(c, Q_COPY_DROP);
     bind_int(q, 1, copy->n);
     query_run(q);
+    q = query_of(c, Q_GARBAGE_PUT);
+    bind_int(q, 1, copy->n);
+    query_run(q);
+    c->garbage = true;
 }
 
 struct storage_position copy_position(struct conn *c, const struct copy *copy, struct arena *arena)

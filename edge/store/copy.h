@@ -21,6 +21,7 @@ struct copy {
     struct hash prev, current;
     struct hash root; /* when whole */
     bool has_receipt;
+    bool kept; /* not a cached one */
 };
 
 /* copy_of_streamer, copy_of_stream: the one there is, or n == 0. */
@@ -32,7 +33,11 @@ struct copy copy_of_stream(struct conn *c, const struct id *video_id, const stru
 struct copy copy_new(struct conn *c, const struct id *video_id, const struct id *streamer_id,
                      const struct hash *stream, enum copy_state state);
 
-/* copy_drop: everything of it: chunks, parts, proofs, and its upload. */
+/* copy_keep: it is in custody, or a cached one from now on. */
+void copy_keep(struct conn *c, const struct copy *copy, bool kept);
+
+/* copy_drop: everything of it: chunks and its upload now; parts and proofs become garbage, which is
+ * freed later (garbage.h). */
 void copy_drop(struct conn *c, const struct copy *copy);
 
 /* copy_position: where it goes on; the receipt is copied to the arena. */

@@ -1,11 +1,15 @@
 /*
  * I1  a copy is whole only if count, bytes and Merkle root, computed anew over the rows that are
  *     there, are the manifest's.
- * I2  copy whole, claim with manifest, custody and the row of video appear in one savepoint.
+ * I2  copy whole, claim with manifest, custody and the row of video appear in one savepoint. A copy
+ *     that ends without a custody row is a cached one.
+ * I3  an upload does not end under an id that shows another streamer's video by now, unless it has
+ *     ended elsewhere already, nor after its own streamer has deleted it.
  */
 #include "edge/store/finish.h"
 
 #include "edge/store/copy.h"
+#include "edge/store/list.h"
 #include "edge/store/row.h"
 
 struct held {
@@ -79,9 +83,12 @@ enum err finish_copy(struct conn *c, const struct storage_op *op)
     struct copy copy = copy_of_stream(c, &row->video.video_id, &op->u.finish.stream);
     if (!copy.n || !hash_eq(&manifest->stream, &copy.stream))
         return ERR_CONFLICT;
-    bool same_stream;
-    if (row_claim_order(c, row, &same_stream) < 0 && !same_stream)
-        return ERR_CONFLICT;
+    struct held_claim held = row_held(c, row);
+    if (held.order < 0 && !held.same_stream)
+        return ERR_CONFLICT; /* I3 */
+    if (copy.state == COPY_UPLOADING && !held.same_stream &&
+        list_other_visible(c, &row->video.video_id, &row->video.streamer_id))
+        return ERR_CONFLICT; /* I3 */
     if (copy.state == COPY_WHOLE) {
         if (!hash_eq(&copy.root, &manifest->root) || copy.bytes != manifest->bytes)
             return ERR_SIGNATURE;
@@ -94,9 +101,11 @@ enum err finish_copy(struct conn *c, const struct storage_op *op)
     }
     if (copy.state != COPY_WHOLE || (!copy.has_receipt && op->u.finish.receipt.len))
         make_whole(c, &copy, op);
-    row_merge_video(c, row); /* I2 */
-    if (row->has_holding)
+    row_merge_claim(c, row); /* I2 */
+    if (row->has_holding) {
         row_merge_holding(c, row);
-    row_list(c, &row->video.video_id);
+        copy_keep(c, &copy, true);
+    }
+    row_settle(c, &row->video.video_id, &row->video.streamer_id);
     return ERR_OK;
 }

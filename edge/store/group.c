@@ -16,11 +16,14 @@
  *     database itself fails: then the whole group fails with it, and nothing of it is kept. That
  *     it is locked by another process is no failure: the group may be committed again.
  * I3  part_put.more is set exactly if a later part of the same stream succeeds in the same group.
+ * I4  what an operation or a group made of c->tally is taken back with it; the sums change only
+ *     after the COMMIT.
  */
 #include "edge/store/group.h"
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "edge/store/sums.h"
 #include "edge/store/write.h"
 
 #include <stdio.h>
@@ -57,14 +60,14 @@ static bool sound(const struct conn *c)
 }
 
 /* I2: what remains of the operation is taken back; false: so was the whole transaction. */
-static bool take_back(struct conn *c, uint64_t videos)
+static bool take_back(struct conn *c, const struct tally *before)
 {
     if (!sound(c) || !db_in_transaction(&c->db))
         return false;
     db_clear(&c->db);
     conn_run(c, Q_ROLLBACK_TO);
     conn_run(c, Q_RELEASE);
-    c->videos = videos;
+    c->tally = *before;
     return c->db.err == ERR_OK;
 }
 
@@ -72,14 +75,14 @@ static bool take_back(struct conn *c, uint64_t videos)
 static bool apply(struct group *g, struct conn *c, size_t i, bool guarded)
 {
     struct storage_done *done = g->dones[i];
-    uint64_t videos = c->videos;
+    struct tally before = c->tally;
     if (guarded)
         conn_run(c, Q_SAVEPOINT);
     done->err = c->db.err ? c->db.err : write_apply(c, g->ops[i], done);
     if (c->db.err)
         done->err = c->db.err;
     if (done->err != ERR_OK)
-        return guarded && take_back(c, videos);
+        return guarded && take_back(c, &before);
     if (guarded)
         conn_run(c, Q_RELEASE);
     return c->db.err == ERR_OK;
@@ -94,9 +97,9 @@ static bool apply_all(struct group *g, struct conn *c, bool guarded)
     return going;
 }
 
-static void roll_back(struct conn *c, uint64_t videos)
+static void roll_back(struct conn *c, const struct tally *before)
 {
-    c->videos = videos;
+    c->tally = *before;
     if (db_in_transaction(&c->db))
         conn_run(c, Q_ROLLBACK);
 }
@@ -156,11 +159,11 @@ static enum err first_full(const struct group *g)
 /* Returns what the database failed at. */
 static enum err transact(struct group *g, struct conn *c, char ret_error[static DB_ERROR_BYTES])
 {
-    uint64_t videos = c->videos;
+    struct tally before = c->tally;
     bool going = apply_all(g, c, false);
     if (!going && sound(c)) {
         db_clear(&c->db);
-        roll_back(c, videos);
+        roll_back(c, &before);
         dones_free(g);
         dones_new(g);
         going = apply_all(g, c, true);
@@ -171,9 +174,11 @@ static enum err transact(struct group *g, struct conn *c, char ret_error[static 
     if (full || c->db.err)
         memcpy(ret_error, c->db.error, DB_ERROR_BYTES);
     enum err err = db_clear(&c->db);
-    if (err == ERR_OK)
+    if (err == ERR_OK) {
+        sums_committed(c);
         return full;
-    roll_back(c, videos);
+    }
+    roll_back(c, &before);
     db_clear(&c->db);
     for (size_t i = 0; i < g->n; i++) /* I2 */
         g->dones[i]->err = err;
@@ -195,8 +200,11 @@ enum err group_commit(struct group *g, struct conn *c, char ret_error[static DB_
         return err;
     }
     mark_more(g);
-    for (size_t i = 0; i < g->n; i++)
-        g->dones[i]->videos = c->videos;
+    struct catalogue_root root = sums_root(c);
+    for (size_t i = 0; i < g->n; i++) {
+        g->dones[i]->videos = c->tally.videos;
+        g->dones[i]->root = root;
+    }
     ops_free(g);
     return err;
 }

@@ -14,8 +14,16 @@ enum err read_video(struct conn *c, const struct storage_op *op, struct storage_
 enum err read_parts(struct conn *c, const struct storage_op *op, struct storage_done *done);
 enum err read_list(struct conn *c, const struct storage_op *op, struct storage_done *done);
 enum err read_db_page(struct conn *c, const struct storage_op *op, struct storage_done *done);
+enum err read_bundle_page(struct conn *c, const struct storage_op *op, struct storage_done *done);
+enum err read_rows(struct conn *c, const struct storage_op *op, struct storage_done *done);
+enum err read_leaves(struct conn *c, const struct storage_op *op, struct storage_done *done);
+enum err read_custody(struct conn *c, const struct storage_op *op, struct storage_done *done);
+enum err read_probe(struct conn *c, const struct storage_op *op, struct storage_done *done);
 
 enum { LIST_SCAN_ROWS_MAX = 1024 }; /* a few milliseconds' worth */
+
+/* read_text_bytes: of text as JSON: a byte becomes two at most. */
+size_t read_text_bytes(struct slice text);
 
 /* read_row: the columns ROW_COLUMNS of conn.c, copied to the arena. */
 enum { READ_ROW_COLUMNS = 9 };

@@ -45,8 +45,7 @@ static size_t holding_bytes(const struct holding_row *h)
     return b64_text_len(h->object.len) + b64_text_len(h->edge_credential.len) + 64;
 }
 
-/* Text as JSON: a byte becomes two at most. */
-static size_t text_bytes(struct slice text)
+size_t read_text_bytes(struct slice text)
 {
     size_t n = text.len;
     for (size_t i = 0; i < text.len; i++)
@@ -57,9 +56,10 @@ static size_t text_bytes(struct slice text)
 static size_t row_bytes(const struct catalogue_row *r)
 {
     size_t n = ROW_FRAME_BYTES + strlen(r->video_id.s) + strlen(r->streamer_id.s) +
-               text_bytes(r->title) + text_bytes(r->description) + text_bytes(r->category) +
-               text_bytes(r->thumbnail) + r->edges.len + b64_text_len(r->statement.len) +
-               b64_text_len(r->credential.len) + b64_text_len(r->manifest.len);
+               read_text_bytes(r->title) + read_text_bytes(r->description) +
+               read_text_bytes(r->category) + read_text_bytes(r->thumbnail) + r->edges.len +
+               b64_text_len(r->statement.len) + b64_text_len(r->credential.len) +
+               b64_text_len(r->manifest.len);
     for (size_t i = 0; i < r->holdings_n; i++)
         n += holding_bytes(&r->holdings[i]);
     return n;

@@ -15,6 +15,11 @@ enum err read_apply(struct conn *c, const struct storage_op *op, struct storage_
     case STORAGE_PARTS_READ: return read_parts(c, op, done);
     case STORAGE_LIST: return read_list(c, op, done);
     case STORAGE_DB_PAGE: return read_db_page(c, op, done);
+    case STORAGE_BUNDLE_PAGE: return read_bundle_page(c, op, done);
+    case STORAGE_LEAVES: return read_leaves(c, op, done);
+    case STORAGE_ROWS_GET: return read_rows(c, op, done);
+    case STORAGE_CUSTODY_SCAN: return read_custody(c, op, done);
+    case STORAGE_PROBE: return read_probe(c, op, done);
     default: check_fail("a read", __FILE__, __LINE__);
     }
 }
@@ -37,6 +42,7 @@ enum err read_video(struct conn *c, const struct storage_op *op, struct storage_
     struct query *q = query_of(c, Q_VIDEO_GET);
     struct arena *arena = &done->arena;
     bind_id(q, 1, &op->u.video_get.video_id);
+    bind_id(q, 2, &c->edge_id);
     bool found = query_row(q);
     if (found) {
         const int at = READ_ROW_COLUMNS;
@@ -53,6 +59,7 @@ enum err read_video(struct conn *c, const struct storage_op *op, struct storage_
         row->manifest = col_copy(q, at + 8, arena);
         col_hash(q, at + 9, &done->u.video.stream);
         done->u.video.whole = col_int(q, at + 10) != 0;
+        done->u.video.custody = col_int(q, at + 11) != 0;
     }
     query_end(q);
     return found ? ERR_OK : ERR_UNKNOWN;

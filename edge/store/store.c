@@ -6,17 +6,22 @@
  *
  * I1  every operation that store_submit took has exactly one completion, for which there is room:
  *     at most STORE_OPS_MAX are submitted and not taken back.
- * I2  a connection is used by its thread alone once the first operation was submitted; before
- *     that, the threads wait and the opener may use the reader's.
+ * I2  a connection is used by its thread alone: the writer's from the start, the reader's once the
+ *     first operation was submitted; before that, its thread waits and the opener may use it.
  * I3  one edge at a time: the lock file beside the database is held while it is open.
+ * I4  before its first group the writer sums up the catalogue; the opener does not wait for it.
+ * I5  what was dropped is freed slice by slice, when nothing is to be written or after every few
+ *     groups: no write waits for more than one slice.
  */
 #include "edge/store/store.h"
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "edge/store/conn.h"
+#include "edge/store/garbage.h"
 #include "edge/store/group.h"
 #include "edge/store/read.h"
+#include "edge/store/sums.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,10 +37,11 @@ struct store {
     struct queue writes, reads, completions;
     pthread_t writer_thread, reader_thread;
     bool writer_runs, reader_runs;
-    pthread_mutex_t lock; /* submitted, error */
+    pthread_mutex_t lock; /* submitted, error, root */
     uint64_t submitted;
     char error[STORE_ERROR_BYTES];
     atomic_uint_least64_t videos; /* as of the last commit */
+    struct catalogue_root root;   /* likewise */
     uint64_t last_hlc;
     struct id edge_id;
     char *path;
@@ -62,6 +68,42 @@ static void post(struct store *s, struct storage_done *done)
     CHECK(queue_push(&s->completions, done) == ERR_OK);
 }
 
+static void note_root(struct store *s)
+{
+    struct catalogue_root root = sums_root(&s->writer);
+    pthread_mutex_lock(&s->lock);
+    s->root = root;
+    pthread_mutex_unlock(&s->lock);
+}
+
+struct catalogue_root store_root(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct catalogue_root root = s->root;
+    pthread_mutex_unlock(&s->lock);
+    return root;
+}
+
+/* Before the first group, without keeping the opener waiting. What fails here, fails each group as
+ * well, and is tried again with it. */
+static void sum_up(struct store *s)
+{
+    do
+        sums_build(&s->writer);
+    while (db_clear(&s->writer.db) == ERR_BUSY && !queue_is_closed(&s->writes));
+    note_root(s);
+}
+
+/* The next write; while there is none, what was dropped is freed. */
+static struct storage_op *next_write(struct store *s)
+{
+    struct storage_op *op;
+    do
+        op = queue_take(&s->writes, NULL);
+    while (!op && !queue_is_closed(&s->writes) && garbage_free(&s->writer));
+    return op ? op : queue_wait(&s->writes, NULL); /* what came just before it was closed */
+}
+
 /* Until nobody else keeps the database locked, or the store is closed. */
 static void commit(struct store *s, struct group *g)
 {
@@ -80,15 +122,21 @@ static void *write_groups(void *arg)
 {
     struct store *s = arg;
     struct group *g = mem_alloc(sizeof(*g));
-    struct storage_op *op = queue_wait(&s->writes, NULL);
-    while (op) {
+    sum_up(s);
+    struct storage_op *op = next_write(s);
+    for (unsigned groups = 1; op; groups++) {
+        if (!s->writer.digest)
+            sum_up(s);
         for (g->n = g->bytes = 0; op; op = group_has_room(g) ? queue_take(&s->writes, NULL) : NULL)
             group_add(g, op);
         commit(s, g);
-        atomic_store(&s->videos, s->writer.videos);
+        atomic_store(&s->videos, s->writer.tally.videos);
+        note_root(s);
         for (size_t i = 0; i < g->n; i++)
             post(s, g->dones[i]);
-        op = queue_wait(&s->writes, NULL);
+        if (groups % GARBAGE_GROUPS == 0)
+            garbage_free(&s->writer);
+        op = next_write(s);
     }
     free(g);
     return NULL;
@@ -101,6 +149,7 @@ static enum err read_once(struct store *s, const struct storage_op *op,
     struct conn *c = &s->reader;
     struct storage_done *done = *ret_done = done_new(op);
     done->videos = store_videos(s);
+    done->root = store_root(s);
     conn_run(c, Q_BEGIN_READ);
     enum err err = c->db.err ? c->db.err : read_apply(c, op, done);
     conn_run(c, Q_COMMIT);
@@ -186,8 +235,11 @@ static enum err open_database(struct store *s, const struct store_config *config
                               char ret_error[static STORE_ERROR_BYTES])
 {
     conn_open_writer(&s->writer, s->path, pages_of(config->bytes_max));
+    s->writer.edge_id = config->edge_id;
+    s->writer.digest_key = config->digest_key;
     if (!s->writer.db.err) {
         conn_open_reader(&s->reader, s->path, config->budget);
+        s->reader.edge_id = config->edge_id;
         if (!s->reader.db.err)
             s->last_hlc = last_hlc(s);
     }
@@ -213,7 +265,7 @@ static bool start(pthread_t *thread, void *(*run)(void *), struct store *s)
 
 static enum err start_threads(struct store *s, char ret_error[static STORE_ERROR_BYTES])
 {
-    atomic_store(&s->videos, s->writer.videos);
+    atomic_store(&s->videos, s->writer.tally.videos);
     queue_init_waited(&s->writes, STORE_OPS_MAX);
     queue_init_waited(&s->reads, STORE_OPS_MAX);
     if (queue_init(&s->completions, STORE_OPS_MAX) == ERR_OK) {
@@ -269,7 +321,9 @@ void store_close(struct store *s)
     queue_release(&s->reads);
     queue_release(&s->completions);
     conn_close(&s->reader);
+    sums_release(&s->writer);
     conn_close(&s->writer);
+    crypto_wipe(&s->writer.digest_key, sizeof(s->writer.digest_key));
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     pthread_mutex_destroy(&s->lock);

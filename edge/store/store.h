@@ -14,10 +14,11 @@
 struct store;
 
 struct store_config {
-    const char *path;      /* …/edge_cluster.db; its folder exists */
-    struct id edge_id;     /* whose copies these are */
-    struct budget *budget; /* what read parts are charged to; outlives every message */
-    uint64_t bytes_max;    /* the file grows no further; 0: no such limit */
+    const char *path;       /* …/edge_cluster.db; its folder exists */
+    struct id edge_id;      /* whose copies these are */
+    struct budget *budget;  /* what read parts are charged to; outlives every message */
+    uint64_t bytes_max;     /* the file grows no further; 0: no such limit */
+    struct hash digest_key; /* of the sums over the catalogue: what all edges of the zone share */
 };
 
 enum { STORE_ERROR_BYTES = 256, STORE_META_BYTES_MAX = 4096 };
@@ -40,6 +41,10 @@ enum err store_meta(struct store *store, const char *key, uint8_t **ret, size_t 
 uint64_t store_last_hlc(struct store *store);
 /* store_videos: how many videos are listed, as of the last commit. Any thread. */
 uint64_t store_videos(struct store *store);
+
+/* store_root: the catalogue's sum as of the last commit; horizon_us 0: not summed up yet, which
+ * the writer does before the first operation. Any thread. */
+struct catalogue_root store_root(struct store *store);
 
 /*
  * store_stale_presences: the lives that this edge still announces, because it

@@ -257,6 +257,14 @@ bool config_flag(const struct option *options, const char *name)
     return text && flag_is_true(slice_str(text));
 }
 
+bool config_asked(int argc, char **argv, const char *flag)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], flag) == 0)
+            return true;
+    return false;
+}
+
 void config_print_help(const struct option *options)
 {
     bool secrets = false;

@@ -54,6 +54,10 @@ uint64_t config_uint(const struct option *options, const char *name);
 /* config_flag: whether an OPTION_FLAG was given (or its variable is 1, true, yes). */
 bool config_flag(const struct option *options, const char *name);
 
+/* config_asked: whether a flag stands on a command line, before any "--"; for what is answered
+ * before any setting is looked at ("--help"). */
+bool config_asked(int argc, char **argv, const char *flag);
+
 /* config_print_help: one line per option, on standard output; the secrets after the flags. */
 void config_print_help(const struct option *options);
 

@@ -50,6 +50,8 @@ enum object_type {
     OBJECT_DELETION,
     OBJECT_REVOCATIONS,
     OBJECT_DELEGATION,
+    OBJECT_STATUS, /* what an edge says of itself, every few seconds */
+    OBJECT_PROOF,  /* that an edge holds some parts */
     OBJECT_REQUEST,
     OBJECT_EDGE_REQ,
     OBJECT_EDGE_REP,
@@ -177,6 +179,31 @@ struct revocations {
     struct slice entries; /* borrowed; n times u64 serial, u64 since: revocations_at */
 };
 
+/* What an edge says of itself in edge/status. */
+enum { NODE_ROOT_BYTES = 16 };
+struct node_status {
+    struct id zone_id;
+    struct id edge_id;
+    uint8_t state;       /* 1: online; 0: it is stopping */
+    uint64_t time_us;    /* of one edge they only go up */
+    uint64_t since_us;   /* its catalogue knows of every deletion since then */
+    uint64_t horizon_us; /* of the root; 0: it has no whole catalogue now */
+    uint8_t root[NODE_ROOT_BYTES];
+    uint64_t disk_free, disk_total; /* bytes */
+};
+
+/* That an edge holds parts of a stream: the answer to one probe. */
+enum { POSSESSION_PARTS_MAX = 8 };
+struct possession {
+    struct id zone_id;
+    struct id edge_id;  /* who holds them */
+    struct id asker_id; /* who asked */
+    struct hash stream;
+    struct nonce nonce;
+    uint16_t n;
+    struct hash hashes[POSSESSION_PARTS_MAX]; /* H(nonce ‖ packet), in the order asked */
+};
+
 struct delegation {
     struct hash stream;
     struct pubkey edge_pk;
@@ -208,6 +235,10 @@ enum err deletion_decode(struct slice body, struct deletion *ret);
 void revocations_encode(const struct revocations *r, struct writer *w);
 enum err revocations_decode(struct slice body, struct revocations *ret);
 struct revocation revocations_at(const struct revocations *r, uint32_t i);
+void node_status_encode(const struct node_status *s, struct writer *w);
+enum err node_status_decode(struct slice body, struct node_status *ret);
+void possession_encode(const struct possession *p, struct writer *w);
+enum err possession_decode(struct slice body, struct possession *ret);
 void delegation_encode(const struct delegation *d, struct writer *w);
 enum err delegation_decode(struct slice body, struct delegation *ret);
 
@@ -254,6 +285,9 @@ enum err manifest_open(struct slice bytes, const struct pubkey *pk, struct manif
 enum err receipt_open(struct slice bytes, const struct pubkey *pk, struct receipt *ret);
 enum err holding_open(enum object_type type, struct slice bytes, const struct pubkey *pk,
                       struct holding *ret);
+enum err deletion_open(struct slice bytes, const struct pubkey *pk, struct deletion *ret);
+enum err node_status_open(struct slice bytes, const struct pubkey *pk, struct node_status *ret);
+enum err possession_open(struct slice bytes, const struct pubkey *pk, struct possession *ret);
 
 /* One field of a signed request, as its canonical text (docs/PROTOCOL.md §2.3). Borrowed. */
 struct field {

@@ -146,6 +146,21 @@ enum err deletion_decode(struct slice body, struct deletion *ret)
     return err;
 }
 
+enum err deletion_open(struct slice bytes, const struct pubkey *pk, struct deletion *ret)
+{
+    struct slice body;
+    struct signature sig;
+    struct deletion d;
+    enum err err = signed_split(bytes, &body, &sig);
+    if (err == ERR_OK)
+        err = deletion_decode(body, &d);
+    if (err == ERR_OK)
+        err = object_check(OBJECT_DELETION, body, &sig, pk);
+    if (err == ERR_OK)
+        *ret = d;
+    return err;
+}
+
 void delegation_encode(const struct delegation *d, struct writer *w)
 {
     CHECK(d->tracks_n <= DELEGATION_TRACKS_MAX);

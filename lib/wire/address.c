@@ -20,6 +20,7 @@ struct reply_address address_read(struct slice payload, struct arena *arena)
         a.streamer_id = readable(&j, "streamer_id", ID_BYTES_MAX);
         a.video_id = readable(&j, "video_id", ID_BYTES_MAX);
         a.edge_id = readable(&j, "ID", ID_BYTES_MAX);
+        a.credential = json_has(&j, "credential");
     }
     json_close(&j);
     return a;

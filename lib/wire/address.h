@@ -8,6 +8,7 @@
 
 struct reply_address {
     struct slice client_id, streamer_id, video_id, edge_id; /* arena; empty: absent or unreadable */
+    bool credential; /* there is one, whether it can be read or not */
 };
 
 /* address_read: never fails; what is no JSON object has no ids. Parses the whole text. */

@@ -17,20 +17,18 @@ enum {
     PAGE_FRAME_BYTES = 256, /* around rows and streamers, with next and token, or page and pages */
 };
 
-/* Upper bounds of what is written, key, quotes and comma with it. A byte of text may become two. */
-#define TEXT_FIELD(key, bytes) (sizeof(key) + 5 + 2 * (bytes))
-#define PLAIN_FIELD(key, bytes) (sizeof(key) + 5 + (bytes))
-#define BLOB_FIELD(key, bytes) (sizeof(key) + 5 + ((bytes) + 2) / 3 * 4)
+/* Upper bounds of what is written. */
 #define HOLDING_FIELDS                                                                             \
     (sizeof("{},") + BLOB_FIELD("presence", HOLDING_OBJECT_BYTES_MAX) +                            \
      BLOB_FIELD("edge_credential", CREDENTIAL_OBJECT_BYTES_MAX))
-#define ROW_FIELDS                                                                                 \
+#define LISTED_FIELDS                                                                              \
     (sizeof("{},") + PLAIN_FIELD("id", ID_BYTES_MAX) + TEXT_FIELD("title", TITLE_BYTES_MAX) +      \
      TEXT_FIELD("description", DESCRIPTION_BYTES_MAX) +                                            \
      TEXT_FIELD("category", CATEGORY_BYTES_MAX) + PLAIN_FIELD("live", 1) +                         \
      PLAIN_FIELD("edges", EDGES_TEXT_BYTES_MAX) + TEXT_FIELD("thumbnail", THUMBNAIL_BYTES_MAX) +   \
-     PLAIN_FIELD("streamer_id", ID_BYTES_MAX) + PLAIN_FIELD("created_at", TIME_TEXT_BYTES) +       \
-     BLOB_FIELD("statement", VIDEO_OBJECT_BYTES_MAX) +                                             \
+     PLAIN_FIELD("streamer_id", ID_BYTES_MAX) + PLAIN_FIELD("created_at", TIME_TEXT_BYTES))
+#define ROW_FIELDS                                                                                 \
+    (LISTED_FIELDS + BLOB_FIELD("statement", VIDEO_OBJECT_BYTES_MAX) +                             \
      BLOB_FIELD("credential", CREDENTIAL_OBJECT_BYTES_MAX) +                                       \
      BLOB_FIELD("manifest", MANIFEST_OBJECT_BYTES_MAX) + PLAIN_FIELD("rows", 2) +                  \
      ROW_HOLDINGS_MAX * HOLDING_FIELDS)
@@ -38,6 +36,9 @@ enum {
     (sizeof("{},") + PLAIN_FIELD("id", ID_BYTES_MAX) + TEXT_FIELD("name", NAME_BYTES_MAX) +        \
      PLAIN_FIELD("created_at", TIME_TEXT_BYTES))
 _Static_assert(ROW_FIELDS + STREAMER_FIELDS + PAGE_FRAME_BYTES <= PACKET_BYTES_MAX, "I2");
+_Static_assert(LISTED_FIELDS + PLAIN_FIELD("offline", EDGES_TEXT_BYTES_MAX) + PAGE_FRAME_BYTES <=
+                   PACKET_BYTES_MAX,
+               "I2");
 
 static void put_time(struct json_out *out, const char *key, uint64_t utc_us)
 {
@@ -71,6 +72,10 @@ struct slice db_request_encode(const struct db_request *m, struct arena *arena)
     json_put_id(&out, "ID", &m->edge_id);
     json_put_some(&out, "root", m->root);
     json_put_some(&out, "from", m->from);
+    if (m->bundle)
+        json_put_str(&out, "form", "bundle");
+    if (m->page)
+        json_put_uint(&out, "page", m->page);
     return json_end(&out);
 }
 
@@ -98,6 +103,7 @@ struct slice db_update_encode(const struct db_update *m, struct arena *arena)
         json_put_text(&out, "thumbnail", m->thumbnail);
     }
     json_put_id(&out, "EDGE_ID", &m->edge_id);
+    json_put_blob(&out, "deletion", m->deletion);
     json_put_blob(&out, "statement", m->statement);
     json_put_blob(&out, "credential", m->credential);
     json_put_blob(&out, "manifest", m->manifest);
@@ -150,6 +156,8 @@ static void put_row(struct json_out *out, const struct catalogue_row *row, bool 
     json_put_text(out, "category", row->category);
     json_put_uint(out, "live", row->live);
     json_put_text(out, "edges", row->edges);
+    if (!with_trust) /* who is silent is not for others to say */
+        json_put_some(out, "offline", row->offline);
     json_put_text(out, "thumbnail", row->thumbnail);
     json_put_id(out, "streamer_id", &row->streamer_id);
     put_time(out, "created_at", row->created_us);
@@ -193,17 +201,10 @@ static struct slice page_text(const struct json_out *out)
     return slice_of(out->buf, out->len);
 }
 
-static void put_items(struct json_out *out, const char *key, const struct json_out *items)
-{
-    json_put_open(out, key, '[');
-    json_put_raw(out, page_text(items));
-    json_put_close(out, ']');
-}
-
 struct slice page_end_bare(struct page *p)
 {
     struct json_out out = json_bare(p->arena);
-    put_items(&out, NULL, &p->rows);
+    json_put_items(&out, NULL, &p->rows);
     return page_text(&out);
 }
 
@@ -211,7 +212,7 @@ struct slice page_end_list(struct page *p, struct slice next, struct slice token
 {
     CHECK(next.len <= ID_BYTES_MAX && token.len <= TOKEN_BYTES);
     struct json_out out = json_begin(p->arena, p->rows.len + PAGE_FRAME_BYTES);
-    put_items(&out, "videos", &p->rows);
+    json_put_items(&out, "videos", &p->rows);
     json_put_text(&out, "next", next);
     json_put_blob(&out, "token", token);
     return json_end(&out);
@@ -224,8 +225,8 @@ struct slice page_end_db(struct page *p, uint32_t page, uint32_t pages)
         json_put_str(&out, "streamers", "");
         return json_end(&out);
     }
-    put_items(&out, "streamers", &p->streamers);
-    put_items(&out, "videos", &p->rows);
+    json_put_items(&out, "streamers", &p->streamers);
+    json_put_items(&out, "videos", &p->rows);
     json_put_uint(&out, "page", page);
     json_put_uint(&out, "pages", pages);
     return json_end(&out);

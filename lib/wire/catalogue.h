@@ -37,7 +37,8 @@ struct catalogue_row {
     struct id video_id;
     struct slice title, description, category;
     bool live;
-    struct slice edges; /* comma-separated */
+    struct slice edges;   /* comma-separated */
+    struct slice offline; /* those of edges that are silent, in lists; comma-separated, or empty */
     struct slice thumbnail;
     struct id streamer_id;
     uint64_t created_us; /* written as ISO 8601; 0 when what was read is none */
@@ -78,7 +79,11 @@ struct db_request {
     struct id edge_id;
     struct slice root; /* as text; may be empty */
     struct slice from; /* who is to answer; empty: whose turn it is */
+    bool bundle;       /* "form":"bundle": pages of wire/bundle.h; else the original's */
+    uint32_t page;     /* the next one wanted: no more than DB_PAGES_AHEAD_MAX from it on are to
+                          come before it is said again; 0: all of them, from the first on */
 };
+enum { DB_PAGES_AHEAD_MAX = 24 };
 struct slice db_request_encode(const struct db_request *m, struct arena *arena);
 enum err db_request_decode(struct slice payload, struct arena *arena, struct db_request *ret);
 
@@ -102,6 +107,7 @@ struct db_update {
     struct slice statement, credential, manifest; /* signed; may be empty */
     bool has_holding;
     struct holding_row holding;
+    struct slice deletion; /* signed; a removal of the whole video */
 };
 struct slice db_update_encode(const struct db_update *m, struct arena *arena);
 enum err db_update_decode(struct slice payload, struct arena *arena, struct db_update *ret);

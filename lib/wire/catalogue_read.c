@@ -92,6 +92,8 @@ enum err db_request_decode(struct slice payload, struct arena *arena, struct db_
         .edge_id = json_id(&j, "ID"),
         .root = json_text(&j, "root", DB_ROOT_BYTES_MAX),
         .from = json_text(&j, "from", ID_BYTES_MAX),
+        .bundle = slice_eq_str(json_peek_text(&j, "form"), "bundle"),
+        .page = json_u32(&j, "page"),
     };
     if (j.err == ERR_OK)
         *ret = m;
@@ -122,6 +124,7 @@ static void row_read(struct json *j, struct catalogue_row *row)
         .category = json_text(j, "category", CATEGORY_BYTES_MAX),
         .live = json_flag(j, "live"),
         .edges = json_text(j, "edges", EDGES_TEXT_BYTES_MAX),
+        .offline = json_text(j, "offline", EDGES_TEXT_BYTES_MAX),
         .thumbnail = json_loose_text(j, "thumbnail", THUMBNAIL_BYTES_MAX),
         .streamer_id = json_id(j, "streamer_id"),
         .created_us = time_of(json_peek_text(j, "created_at")),
@@ -236,8 +239,10 @@ enum err db_update_decode(struct slice payload, struct arena *arena, struct db_u
         .credential = json_blob(&j, "credential", CREDENTIAL_OBJECT_BYTES_MAX),
         .manifest = json_blob(&j, "manifest", MANIFEST_OBJECT_BYTES_MAX),
         .has_holding = json_has(&j, "custody") || json_has(&j, "presence"),
+        .deletion = json_blob(&j, "deletion", DELETION_OBJECT_BYTES_MAX),
     };
     json_require(&j, m.removal || (slice_eq_str(status, "ajout") && m.streamer_id.s[0]));
+    json_require(&j, !m.deletion.len || (m.removal && !m.statement.len && !m.has_holding));
     if (m.has_holding)
         m.holding = holding_read(&j);
     if (j.err == ERR_OK)

@@ -369,9 +369,8 @@ double json_real(struct json *j, const char *key)
 
 /* --- bytes ---------------------------------------------------------------------- */
 
-struct slice json_blob(struct json *j, const char *key, size_t max)
+static struct slice blob_take(struct json *j, struct slice text, size_t max)
 {
-    struct slice text = json_peek_text(j, key);
     if (text.len > b64_text_len(max))
         json_fail(j, ERR_LIMIT);
     if (text.len == 0 || j->err != ERR_OK)
@@ -384,6 +383,29 @@ struct slice json_blob(struct json *j, const char *key, size_t max)
     if (err != ERR_OK)
         json_fail(j, err);
     return err == ERR_OK ? slice_of(bytes, len) : (struct slice){0};
+}
+
+struct slice json_blob(struct json *j, const char *key, size_t max)
+{
+    return blob_take(j, json_peek_text(j, key), max);
+}
+
+struct slice *json_blobs(struct json *j, const char *key, size_t max_n, size_t max, size_t *ret_n)
+{
+    *ret_n = 0;
+    const cJSON *array = find(j, key);
+    json_require(j, !array || cJSON_IsArray(array));
+    int n = j->err == ERR_OK && array ? cJSON_GetArraySize(array) : 0;
+    if ((size_t)n > max_n)
+        json_fail(j, ERR_LIMIT);
+    if (n == 0 || j->err != ERR_OK)
+        return NULL;
+    struct slice *blobs = arena_alloc(j->arena, (size_t)n * sizeof(*blobs));
+    for (const cJSON *item = array->child; item && j->err == ERR_OK; item = item->next) {
+        json_require(j, cJSON_IsString(item));
+        blobs[(*ret_n)++] = blob_take(j, slice_str(cJSON_GetStringValue(item)), max);
+    }
+    return blobs;
 }
 
 void json_bytes(struct json *j, const char *key, void *ret, size_t n)

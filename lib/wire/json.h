@@ -86,6 +86,8 @@ bool json_is_number(const struct json *j, const char *key);
 
 /* json_blob: base64 of at most max bytes; empty when absent. ERR_FORMAT, ERR_LIMIT. */
 struct slice json_blob(struct json *j, const char *key, size_t max);
+/* json_blobs: an array of at most max_n base64 texts of at most max bytes each; in the arena. */
+struct slice *json_blobs(struct json *j, const char *key, size_t max_n, size_t max, size_t *ret_n);
 /* json_bytes: base64 of exactly n bytes, which must be there. */
 void json_bytes(struct json *j, const char *key, void *ret, size_t n);
 /* json_token: a reply token; empty when absent or not one, which is worth the same. */
@@ -125,6 +127,11 @@ enum err json_peek_flag(struct slice value, bool *ret);
 /* json_peek_is: whether a raw value is the string s. */
 bool json_peek_is(struct slice value, const char *s);
 
+/* Upper bounds of what is written, key, quotes and comma with it. A byte of text may become two. */
+#define TEXT_FIELD(key, bytes) (sizeof(key) + 5 + 2 * (bytes))
+#define PLAIN_FIELD(key, bytes) (sizeof(key) + 5 + (bytes))
+#define BLOB_FIELD(key, bytes) (sizeof(key) + 5 + ((bytes) + 2) / 3 * 4)
+
 /* Text being written. Copies may be kept and put back, to take back what was added. */
 struct json_out {
     struct arena *arena; /* borrowed; NULL: nothing is written, len counts */
@@ -156,5 +163,7 @@ void json_put_bool(struct json_out *out, const char *key, bool v);
 void json_put_blob(struct json_out *out, const char *key, struct slice bytes);
 /* json_put_raw: items or members that are JSON already, joined by commas; no comma before. */
 void json_put_raw(struct json_out *out, struct slice text);
+/* json_put_items: an array of what json_bare collected. */
+void json_put_items(struct json_out *out, const char *key, const struct json_out *items);
 
 #endif

@@ -199,3 +199,10 @@ void json_put_raw(struct json_out *out, struct slice text)
 {
     out_bytes(out, text.ptr, text.len);
 }
+
+void json_put_items(struct json_out *out, const char *key, const struct json_out *items)
+{
+    json_put_open(out, key, '[');
+    json_put_raw(out, slice_of(items->buf, items->len));
+    json_put_close(out, ']');
+}

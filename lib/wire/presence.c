@@ -110,6 +110,8 @@ struct slice edge_status_encode(const struct edge_status *m, struct arena *arena
     json_put_uint(&out, "streams", m->streams);
     json_put_uint(&out, "viewers", m->viewers);
     json_put_uint(&out, "uptime_s", m->uptime_s);
+    json_put_blob(&out, "signed", m->signed_status);
+    json_put_blob(&out, "credential", m->credential);
     return json_end(&out);
 }
 
@@ -126,6 +128,8 @@ enum err edge_status_decode(struct slice payload, struct arena *arena, struct ed
         .streams = json_u32(&j, "streams"),
         .viewers = json_u32(&j, "viewers"),
         .uptime_s = json_u53(&j, "uptime_s"),
+        .signed_status = json_blob(&j, "signed", STATUS_OBJECT_BYTES_MAX),
+        .credential = json_blob(&j, "credential", CREDENTIAL_OBJECT_BYTES_MAX),
     };
     json_require(&j, m.online || slice_eq_str(status, "offline"));
     if (j.err == ERR_OK)

@@ -41,6 +41,8 @@ struct edge_status {
     uint64_t videos;
     uint32_t streams, viewers;
     uint64_t uptime_s;
+    struct slice signed_status; /* signed object of type `status`; empty in a last will */
+    struct slice credential;    /* the edge's, now and then; else empty */
 };
 struct slice edge_status_encode(const struct edge_status *m, struct arena *arena);
 enum err edge_status_decode(struct slice payload, struct arena *arena, struct edge_status *ret);

@@ -25,6 +25,7 @@ enum topic_kind {
     TOPIC_DB,
     TOPIC_DB_REPLY, /* db/{a}; never "update" or "sync" */
     TOPIC_DB_UPDATE,
+    TOPIC_DB_SYNC,     /* db/sync/{a} */
     TOPIC_EDGE_STATUS, /* edge/status/{a} */
     TOPIC_PING,
     TOPIC_PING_REPLY,        /* video/request/ping/{a} */
@@ -32,6 +33,8 @@ enum topic_kind {
     TOPIC_LIST_REPLY,        /* video/liste/{a}/{b} */
     TOPIC_UPLOAD,            /* video/upload/{a} */
     TOPIC_UPLOAD_REPLY,      /* video/upload/{a}/{b} */
+    TOPIC_DELETE,            /* video/delete/{a} */
+    TOPIC_DELETE_REPLY,      /* video/delete/{a}/{b} */
     TOPIC_WATCH,             /* video/watch/{a} */
     TOPIC_WATCH_REPLY,       /* video/watch/{a}/{b} */
     TOPIC_LIVE_UPLOAD,       /* live/upload/{a} */

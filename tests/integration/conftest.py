@@ -1,12 +1,14 @@
 """The cluster that the tests share, and what each test gets of its own."""
 import secrets
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
+from ctl import Edgectl
 from ec import roles, trust
-from ec.client import Client
+from ec.client import Client, fresh_id
 from ec.cluster import BUILD, AuthEdge, Broker, Edge, PyZone
 
 RUNNING = []  # whatever has an output worth showing when a test fails
@@ -60,7 +62,9 @@ class Cluster:
         return self
 
     def new_edge(self, name=None, arguments=()):
+        """One copy of a video is enough here; test_custody.py is about more."""
         name = name or "edge-" + secrets.token_hex(3)
+        arguments = ("--replicas", "1", *arguments)
         edge = Edge(self.folder / name, self.broker, self.auth.secret_file, name, "", arguments)
         RUNNING.append(edge)
         return edge
@@ -205,3 +209,45 @@ def pyzone(cluster, workplace):
             yield zone
         finally:
             zone.close()
+
+
+# --- edgectl
+
+
+@pytest.fixture(scope="session")
+def home(cluster, workplace):
+    """A folder in which somebody has logged in."""
+    folder = workplace / "edgectl"
+    folder.mkdir()
+    tool = Edgectl(cluster.broker.url, folder)
+    assert cluster.auth.add_user("ctl", "a secret of 1").returncode == 0
+    (folder / "password").write_text("a secret of 1\n")
+    tool.run("login", "--user", "ctl", "--password-file", "password")
+    return folder
+
+
+@pytest.fixture
+def ctl(cluster, home):
+    return Edgectl(cluster.broker.url, home)
+
+
+@pytest.fixture(scope="session")
+def clip(workplace):
+    """4 s of H.264 with a keyframe every second, and AAC."""
+    path = workplace / "clip.mp4"
+    subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-y"]
+        + ["-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=4"]
+        + ["-f", "lavfi", "-i", "sine=duration=4"]
+        + ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25"]
+        + ["-c:a", "aac", "-shortest", path],
+        check=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    return path
+
+
+@pytest.fixture
+def video_id():
+    return "ctl-" + fresh_id()[:12]

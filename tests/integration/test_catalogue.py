@@ -6,7 +6,7 @@ import time
 import pytest
 from conftest import HostileZone
 from ec import roles, trust
-from ec.client import eventually
+from ec.client import TIMEOUT_S, eventually
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_the_other_edge_fetches_it(client, uploaded, edge1, edge2, viewer):
     video, assembly = viewer.watch_binary(edge2, uploaded.video_id)
     assert video.reply["EDGE_ID"] == edge2
     assert assembly.payload() == uploaded.payload
-    for edge in (edge1, edge2):
-        eventually(lambda: edges_of(client, edge, uploaded.video_id) == [edge1, edge2])
+    for edge in (edge1, edge2):  # it may forget it again: nobody is told
+        assert edges_of(client, edge, uploaded.video_id) == [edge1]
     assert viewer.watch_json(edge2, uploaded.video_id)[1] == uploaded.payload
 
 
@@ -55,8 +55,6 @@ def test_an_edge_that_comes_later_learns_it(client, uploaded, edge1, extra_edge,
     edge = extra_edge()
     assert eventually(lambda: edges_of(client, edge.id, uploaded.video_id)) == [edge1]
     assert viewer.watch_binary(edge.id, uploaded.video_id)[1].payload() == uploaded.payload
-    expected = sorted([edge1, edge.id])
-    eventually(lambda: edges_of(client, edge1, uploaded.video_id) == expected)
 
 
 def test_what_an_edge_missed_while_it_was_down(
@@ -120,7 +118,7 @@ def test_an_upload_is_announced(client, streamer, cluster, edge1):
     check_update(update, cluster.zone, stream, edge1)
 
 
-def ask_db(client, root=""):
+def ask_db(client, root="", timeout=TIMEOUT_S):
     """Every page of the catalogue, asked for as an edge would.
 
     Edges that do not know of each other yet both answer: a page may come twice.
@@ -130,7 +128,7 @@ def ask_db(client, root=""):
     client.publish("db", {"ID": me, "root": root})
     pages, last = {}, 0
     while not last or set(pages) != set(range(1, last + 1)):
-        page = client.expect(f"db/{me}").json
+        page = client.expect(f"db/{me}", timeout=timeout).json
         if page["streamers"] == "":
             return [page]
         pages[page["page"]] = page
@@ -174,13 +172,21 @@ def test_db_pages_fit_their_messages(client, streamer, edge1, edge2):
     assert ids >= {s.video_id for s in streams}
 
 
+def answered(client):
+    """As ask_db, or None: who has just been made looks for others first, and says nothing."""
+    try:
+        return ask_db(client, timeout=1)
+    except AssertionError:
+        return None
+
+
 def test_an_empty_catalogue_answers_as_the_original(cluster, workplace):
     from pathlib import Path
 
     with tempfile.TemporaryDirectory(dir=workplace) as name:
         zone = HostileZone(cluster, Path(name))
         try:
-            (page,) = ask_db(zone.client)
+            (page,) = eventually(lambda: answered(zone.client))
             assert page["streamers"] == ""
         finally:
             zone.close()
@@ -189,55 +195,9 @@ def test_an_empty_catalogue_answers_as_the_original(cluster, workplace):
 # --- what an edge believes ---------------------------------------------------
 
 
-class FakeEdge:
-    """A holder of an edge credential, in Python, that announces what a test wants."""
-
-    def __init__(self, client, cluster):
-        self.client, self.cluster = client, cluster
-        self.id, self.key = "fake-" + secrets.token_hex(4), trust.Key()
-        self.counter = 0
-        client.subscribe(f"auth/zone/{self.id}")
-        request, _ = trust.enrolment(cluster.auth.secret, self.key, self.id)
-        reply = client.ask("auth/zone", request, f"auth/zone/{self.id}")
-        self.credential = trust.unb64(reply.get("credential"))
-
-    def hlc(self, ahead_s=0):
-        self.counter += 1
-        return (int((time.time() + ahead_s) * 1000) << 16) | self.counter
-
-    def holding(self, stream, kind="custody", key=None, ahead_s=0, **over):
-        fields = {
-            "zone_id": stream.fields["zone_id"], "edge_id": self.id, "video_id": stream.video_id,
-            "streamer_id": stream.fields["streamer_id"], "stream": stream.id, "state": 1,
-            "hlc": self.hlc(ahead_s), **over,
-        }  # fmt: skip
-        return (key or self.key).signed(kind, trust.encode(kind, **fields))
-
-    def update(self, streamer, stream, **over):
-        """A db/update that is right but for `over`."""
-        f = stream.fields
-        live = f["live"] == 1
-        kind = "presence" if live else "custody"
-        fields = {
-            "status": "ajout", "live": live, "video_id": stream.video_id,
-            "video_nom": f["title"], "category": f["category"], "streamer_id": streamer.id,
-            "streamer_nom": streamer.name, "description": f["description"],
-            "thumbnail": stream.thumbnail, "EDGE_ID": self.id,
-            "statement": trust.b64(stream.statement() if live else stream.final_statement()),
-            "credential": trust.b64(streamer.credential),
-            "manifest": "" if live else trust.b64(stream.manifest()),
-            kind: trust.b64(self.holding(stream, kind)),
-            "edge_credential": trust.b64(self.credential),
-        }  # fmt: skip
-        return {**fields, **over}
-
-    def publish(self, update):
-        self.client.publish("db/update", update)
-
-
 @pytest.fixture
 def fake(client, cluster):
-    return FakeEdge(client, cluster)
+    return roles.FakeEdge(client, cluster.auth.secret)
 
 
 @pytest.fixture

@@ -6,80 +6,11 @@ import subprocess
 import threading
 
 import pytest
+from ctl import FAILED, NOBODY, OK, UNVERIFIED, USAGE, Edgectl
 from ec import roles, trust
 from ec.client import TIMEOUT_S, Client, eventually, fresh_id
 from ec.cluster import BUILD, SANITIZER, Broker, Process, clean_environment, die_with_parent
 from ec.media import noise
-
-OK, FAILED, USAGE, NOBODY, UNVERIFIED = range(5)
-
-
-class Edgectl:
-    """The program, with a home of its own."""
-
-    def __init__(self, broker_url, folder):
-        self.folder = folder
-        self.env = {"EDGECTL_HOME": str(folder / "home"), "MQTT_BROKER": broker_url}
-
-    def start(self, *arguments):
-        return Process([BUILD / "edgectl", *arguments], self.folder, self.env)
-
-    def run(self, *arguments, expect=OK, stdin=None):
-        done = subprocess.run(
-            [str(a) for a in (BUILD / "edgectl", *arguments)],
-            cwd=self.folder,
-            env={**clean_environment(), **self.env},
-            capture_output=True,
-            input=stdin,
-            timeout=3 * TIMEOUT_S,
-        )
-        done.stderr = done.stderr.decode()
-        assert not SANITIZER.search(done.stderr), done.stderr
-        assert done.returncode == expect, (arguments, done.returncode, done.stdout[-500:], done.stderr)
-        assert "\r" not in done.stderr, "a progress bar where there is no terminal"
-        return done
-
-    def json(self, *arguments, **options):
-        return json.loads(self.run(*arguments, "--json", **options).stdout)
-
-
-@pytest.fixture(scope="module")
-def home(cluster, workplace):
-    """A folder in which somebody has logged in."""
-    folder = workplace / "edgectl"
-    folder.mkdir()
-    tool = Edgectl(cluster.broker.url, folder)
-    assert cluster.auth.add_user("ctl", "a secret of 1").returncode == 0
-    (folder / "password").write_text("a secret of 1\n")
-    tool.run("login", "--user", "ctl", "--password-file", "password")
-    return folder
-
-
-@pytest.fixture
-def ctl(cluster, home):
-    return Edgectl(cluster.broker.url, home)
-
-
-@pytest.fixture(scope="module")
-def clip(workplace):
-    """4 s of H.264 with a keyframe every second, and AAC."""
-    path = workplace / "clip.mp4"
-    subprocess.run(
-        ["ffmpeg", "-loglevel", "error", "-y"]
-        + ["-f", "lavfi", "-i", "testsrc=size=320x240:rate=25:duration=4"]
-        + ["-f", "lavfi", "-i", "sine=duration=4"]
-        + ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25"]
-        + ["-c:a", "aac", "-shortest", path],
-        check=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )
-    return path
-
-
-@pytest.fixture
-def video_id():
-    return "ctl-" + fresh_id()[:12]
 
 
 def sha256(path):
@@ -754,7 +685,7 @@ def test_a_live_says_that_the_edge_refused(camera, transport, video_id, client, 
     assert "your clock" in source.close()[1]
 
 
-def test_a_live_whose_edge_is_gone_says_so(camera, transport, video_id, client, extra_edge):
+def test_a_live_whose_edge_is_gone_says_so(camera, transport, video_id, client, edge1, extra_edge):
     edge = extra_edge()
     client.subscribe(f"live/watch/{edge.id}/{video_id}")
     source = camera("--id", video_id, "--edge", edge.id)
@@ -762,6 +693,9 @@ def test_a_live_whose_edge_is_gone_says_so(camera, transport, video_id, client, 
     source.feed(before)
     client.expect(f"live/watch/{edge.id}/{video_id}", lambda m: m.binary)
     edge.kill()
-    threading.Event().wait(6)  # longer than the edge may not have heard of it
+    # Longer than the edge may not have heard of it, by the clock of another edge.
+    client.subscribe(f"edge/status/{edge1}")
+    since = client.expect(f"edge/status/{edge1}").json["ts"]
+    client.expect(f"edge/status/{edge1}", lambda m: m.get("ts") > since + 5_500)
     source.feed(after)
     assert edge.id in source.close(NOBODY)[1]

@@ -2,7 +2,7 @@
 import json
 
 import pytest
-from ec import trust
+from ec import sync, trust
 from ec.cluster import ROOT
 
 FOLDER = ROOT / "docs" / "vectors"
@@ -49,7 +49,8 @@ def check_object(kind, vector):
 
 
 def test_every_file_is_tested():
-    assert set(VECTORS) == {"keys", "merkle", "objects", "parts", "proof", "requests"}
+    names = {"digests", "keys", "merkle", "objects", "parts", "proof", "requests"}
+    assert set(VECTORS) == names
 
 
 @pytest.mark.parametrize("vector", named(VECTORS["keys"]["ed25519"]))
@@ -292,3 +293,112 @@ def test_proof_file():
     for wrong in (data[:-1], data + b"\0", b"EVP0" + data[4:]):
         with pytest.raises(trust.Bad):
             trust.open_proof(wrong)
+
+
+# --- row digests, the tree of sums, db/sync ----------------------------------
+
+DIGESTS = VECTORS["digests"]
+
+
+def bytes_of(row, *names):
+    return [bytes.fromhex(row[name]) for name in names]
+
+
+def digests_below(depth, prefix):
+    shift = 4 * (sync.DEPTH - depth)
+    return [bytes.fromhex(r["digest"]) for r in DIGESTS["rows"] if r["leaf"] >> shift == prefix]
+
+
+def test_digest_key():
+    key = sync.digest_key(bytes.fromhex(DIGESTS["zone_secret"]))
+    assert key.hex() == DIGESTS["digest_key"]
+
+
+@pytest.mark.parametrize("row", named(DIGESTS["rows"], "digest"))
+def test_row_digest(row):
+    signed, manifest, credential = bytes_of(row, "object", "manifest", "credential")
+    ids = [i for i in (row["video_id"], row["streamer_id"], row["edge_id"]) if i]
+    if row["kind"] in (sync.CLAIM, sync.DELETION):
+        digest = sync.claim_digest(signed, manifest, credential)
+    else:
+        digest = sync.holding_digest(signed, credential)
+    assert digest.hex() == row["digest"]
+    assert sync.row_key(*ids).hex() == row["key"]
+    assert sync.leaf_of(row["video_id"]) == row["leaf"]
+
+
+@pytest.mark.parametrize("node", DIGESTS["nodes"], ids=lambda n: f"{n['depth']}-{n['prefix']}")
+def test_node(node):
+    key = bytes.fromhex(DIGESTS["digest_key"])
+    total = sync.sum_of(key, digests_below(node["depth"], node["prefix"]))
+    assert sync.sum_hash(total, 8).hex() == node["digest"]
+    if node["depth"] == 0:
+        assert sync.sum_hash(total, 16).hex() == DIGESTS["root"]
+
+
+def test_sync_messages():
+    key = bytes.fromhex(DIGESTS["digest_key"])
+    messages = DIGESTS["messages"]
+    children = [sync.sum_hash(sync.sum_of(key, digests_below(1, i)), 8) for i in range(16)]
+    assert sync.encode_nodes([(0, 0, children)]) == messages["digests"]["nodes"]
+    assert sync.decode_nodes(messages["digests"]["nodes"]) == [(0, 0, children)]
+    leaf = sync.leaf_of("video1")
+    entries = sorted(
+        ((r["kind"], *bytes_of(r, "key"), int(r["version"]), *bytes_of(r, "digest"))
+         for r in DIGESTS["rows"] if r["leaf"] == leaf),
+        key=lambda e: e[3],
+    )  # fmt: skip
+    leaves = [(leaf, True, bytes(16), entries[-1][3], entries)]
+    assert sync.encode_leaves(leaves) == messages["leaves"]["leaves"]
+    assert sync.decode_leaves(messages["leaves"]["leaves"]) == leaves
+    want = [(leaf, entries[0][3])]
+    assert sync.encode_want(want) == messages["want"]["want"]
+    assert sync.decode_want(messages["want"]["want"]) == want
+    parts = [(1, 0), (70000, 4095)]
+    assert sync.encode_parts(parts) == messages["probe"]["parts"]
+    assert sync.decode_parts(messages["probe"]["parts"]) == parts
+    for kind, message in messages.items():
+        assert (message["EDGE_ID"], message["sync"]) == ("edge1", kind)
+
+
+# --- two catalogues agree ----------------------------------------------------
+
+
+def some_rows(key, count):
+    """(claims, holdings) that only their own decoder would look at."""
+    claims, holdings = [], []
+    for i in range(count):
+        ids = {"zone_id": "z", "video_id": f"v{i}", "streamer_id": "s"}
+        video = trust.encode(
+            "video", **ids, nonce=bytes(32), title="", description="", category="", live=0,
+            thumbnail_hash=bytes(32), media_type="", codecs="", created=i, revision=i,
+            manifest_hash=bytes(32),
+        )  # fmt: skip
+        claims.append((key.signed("video", video), b"c", b"", ""))
+        custody = trust.encode("custody", **ids, edge_id="e", stream=bytes(32), state=1, hlc=i)
+        holdings.append(("custody", key.signed("custody", custody), b"e"))
+    return claims, holdings
+
+
+def test_repair_makes_catalogues_equal():
+    """As the page describes it, by nothing but messages."""
+    key = trust.Key()
+    claims, holdings = some_rows(key, 60)
+    one, two = sync.Catalogue(bytes(32)), sync.Catalogue(bytes(32))
+    for i, (claim, holding) in enumerate(zip(claims, holdings)):
+        for side, catalogue in enumerate((one, two)):
+            if i % 3 != side:
+                catalogue.add_claim(*claim)
+                catalogue.add_holding(*holding)
+    one.add_deletion(trust.deletion(key, "z", "v5", "s", revision=100))
+    assert one.root() != two.root()
+    for _ in range(3):
+        waiting = [(two, one.ask())]
+        while waiting:
+            asked, message = waiting.pop(0)
+            message = {"sync": message["kind"], **message}
+            other = one if asked is two else two
+            waiting += [(other, answer) for answer in asked.answer(message)]
+    assert one.root() == two.root()
+    assert set(one.rows) == set(two.rows) and len(one.rows) == 60 * 2 - 1
+    assert one.rows[sync.DELETION, ("v5", "s")].kind == sync.DELETION

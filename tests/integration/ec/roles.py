@@ -1,7 +1,9 @@
-"""Those who talk to edges: somebody who logs in, a streamer, a viewer."""
+"""Those who talk to edges: somebody who logs in, a streamer, a viewer, another edge."""
 import json
+import secrets
+import time
 
-from . import trust
+from . import sync, trust
 from .client import TIMEOUT_S, Client, fresh_id
 from .media import Stream
 
@@ -226,6 +228,29 @@ class Streamer:
         return receipt
 
 
+    def delete_fields(self, video_id, revision=None, key=None):
+        """A request to delete, without auth."""
+        signed = trust.deletion(key or self.key, self.zone["zone_id"], video_id, self.id, revision)
+        return {
+            "video_id": video_id,
+            "streamer_id": self.id,
+            "credential": trust.b64(self.credential),
+            "deletion": trust.b64(signed),
+        }
+
+    def delete(self, edge, video_id, revision=None, **over):
+        """Ask an edge to delete a video; the reply, whatever it is."""
+        topic = f"video/delete/{edge}/{self.id}"
+        self.client.subscribe(topic)
+        fields = {**self.delete_fields(video_id, revision), **over}
+        return self.client.ask(
+            f"video/delete/{edge}",
+            self.sign(edge, fields, "video/delete"),
+            topic,
+            lambda m: m.get("video_id") == video_id,
+        )
+
+
 def size(parts):
     return sum(len(p.packet) for p in parts)
 
@@ -429,3 +454,152 @@ class Viewer:
             at = after(part)
             received += len(message.payload)
             self.credit(edge, video, pull, received, window)
+
+
+class FakeEdge:
+    """A holder of an edge credential, in Python: says and holds what a test wants."""
+
+    def __init__(self, client, secret, edge_id=None):
+        self.client, self.secret = client, secret
+        self.id, self.key = edge_id or "fake-" + secrets.token_hex(4), trust.Key()
+        self.counter = 0
+        self.time, self.since = 0, trust.now_us()
+        self.serving = False  # before, our root is not one to be compared with
+        client.subscribe(f"auth/zone/{self.id}")
+        request, _ = trust.enrolment(secret, self.key, self.id)
+        reply = client.ask("auth/zone", request, f"auth/zone/{self.id}")
+        self.credential = trust.unb64(reply.get("credential"))
+        self.zone = trust.open_zone(trust.unb64(reply.get("parametre")))
+        self.catalogue = sync.Catalogue(sync.digest_key(secret))
+
+    # --- presence
+
+    def status(self, state=1, credential=True, key=None, **over):
+        """A signed edge/status; `over` replaces what is signed."""
+        self.time = max(self.time + 1, trust.now_us())
+        fields = {
+            "zone_id": self.zone["zone_id"], "edge_id": self.id, "state": state,
+            "time": self.time, "since": self.since,
+            "horizon": self.catalogue.horizon() if self.serving else 0,
+            "root": self.catalogue.root(), "disk_free": 1 << 40, "disk_total": 1 << 41, **over,
+        }  # fmt: skip
+        signed = (key or self.key).signed("status", trust.encode("status", **fields))
+        message = {
+            "EDGE_ID": self.id, "status": "online" if state else "offline",
+            "zone": self.zone["zone_id"], "ts": self.time // 1000, "videos": 0, "streams": 0,
+            "viewers": 0, "uptime_s": 1, "signed": trust.b64(signed),
+        }  # fmt: skip
+        return {**message, "credential": trust.b64(self.credential)} if credential else message
+
+    def beat(self, **status):
+        """Say that we are there."""
+        self.client.publish(f"edge/status/{self.id}", self.status(**status))
+
+    # --- rows
+
+    def hlc(self, ahead_s=0):
+        self.counter += 1
+        return (int((time.time() + ahead_s) * 1000) << 16) | self.counter
+
+    def holding(self, stream, kind="custody", key=None, ahead_s=0, **over):
+        fields = {
+            "zone_id": stream.fields["zone_id"], "edge_id": self.id, "video_id": stream.video_id,
+            "streamer_id": stream.fields["streamer_id"], "stream": stream.id, "state": 1,
+            "hlc": self.hlc(ahead_s), **over,
+        }  # fmt: skip
+        return (key or self.key).signed(kind, trust.encode(kind, **fields))
+
+    def update(self, streamer, stream, **over):
+        """A db/update that is right but for `over`."""
+        f = stream.fields
+        live = f["live"] == 1
+        kind = "presence" if live else "custody"
+        fields = {
+            "status": "ajout", "live": live, "video_id": stream.video_id,
+            "video_nom": f["title"], "category": f["category"], "streamer_id": streamer.id,
+            "streamer_nom": streamer.name, "description": f["description"],
+            "thumbnail": stream.thumbnail, "EDGE_ID": self.id,
+            "statement": trust.b64(stream.statement() if live else stream.final_statement()),
+            "credential": trust.b64(streamer.credential),
+            "manifest": "" if live else trust.b64(stream.manifest()),
+            kind: trust.b64(self.holding(stream, kind)),
+            "edge_credential": trust.b64(self.credential),
+        }  # fmt: skip
+        return {**fields, **over}
+
+    def publish(self, update):
+        self.client.publish("db/update", update)
+
+    # --- other edges
+
+    def removal(self, deletion, credential=b""):
+        """A db/update that deletes a video."""
+        fields = trust.decode("deletion", deletion[:-64])
+        update = {
+            "status": "suppression", "video_id": fields["video_id"],
+            "streamer_id": fields["streamer_id"], "EDGE_ID": self.id,
+            "deletion": trust.b64(deletion),
+        }  # fmt: skip
+        return {**update, "credential": trust.b64(credential)} if credential else update
+
+    def lot(self, **rows):
+        """A db/update of many rows; see sync.bundle."""
+        return {"status": "lot", "EDGE_ID": self.id, **sync.bundle(**rows)}
+
+    def hold(self, streamer, stream, kind="custody", **over):
+        """Take a video and our holding of it into our own catalogue; tells nobody."""
+        live = stream.fields["live"] == 1
+        statement = stream.statement() if live else stream.final_statement()
+        manifest = b"" if live else stream.manifest()
+        self.catalogue.add_claim(statement, streamer.credential, manifest, str(stream.thumbnail))
+        self.catalogue.add_holding(kind, self.holding(stream, kind, **over), self.credential)
+
+    def say(self, edge, kind, **fields):
+        """A db/sync message to that edge."""
+        message = {"EDGE_ID": self.id, "sync": kind, **fields}
+        self.client.publish(f"db/sync/{edge}", message)
+
+    def listen(self):
+        """Hear what edges say to this one; before the first of `expect`."""
+        self.client.subscribe(f"db/sync/{self.id}")
+        return self
+
+    def expect(self, kind, edge=None, **wait):
+        """The next db/sync message of that kind."""
+        return self.client.expect(
+            f"db/sync/{self.id}",
+            lambda m: m.get("sync") == kind and edge in (None, m.get("EDGE_ID")),
+            **wait,
+        ).json
+
+    def serve(self, stop, beat_s=1.0):
+        """Be an edge: beats, and answers to what others ask about our catalogue, until stop is set.
+
+        Merges what others send. Run it in a thread of its own, with a client of its own.
+        """
+        self.listen()
+        self.serving = True
+        due, beats = 0, 0
+        while not stop.is_set():
+            if time.monotonic() >= due:
+                self.beat(credential=beats < 3)
+                due, beats = time.monotonic() + beat_s, beats + 1
+            try:
+                message = self.client.expect(f"db/sync/{self.id}", timeout=0.1).json
+            except AssertionError:
+                continue
+            for answer in self.catalogue.answer(message):
+                self.say(message["EDGE_ID"], **answer)
+
+    def proof(self, asker, probe, packets, **over):
+        """The answer to a probe (a db/sync message), from packets by (chunk, part)."""
+        nonce = trust.unb64(probe["nonce"])
+        hashes = [
+            {"hash": trust.part_proof(nonce, packets[position])}
+            for position in sync.decode_parts(probe["parts"])
+        ]
+        fields = {
+            "zone_id": self.zone["zone_id"], "edge_id": self.id, "asker_id": asker,
+            "stream": trust.unb64(probe["stream"]), "nonce": nonce, "hashes": hashes, **over,
+        }  # fmt: skip
+        return trust.b64(self.key.signed("proof", trust.encode("proof", **fields)))

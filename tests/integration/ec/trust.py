@@ -132,6 +132,15 @@ BODIES = {
         ("version", "u8"), ("stream", 32), ("edge_pk", 32),
         ("tracks", ("u16", 16, "u16")), ("not_after", "u64"),
     ),
+    "status": (
+        ("version", "u8"), ("zone_id", "str"), ("edge_id", "str"), ("state", "u8"),
+        ("time", "u64"), ("since", "u64"), ("horizon", "u64"), ("root", 16),
+        ("disk_free", "u64"), ("disk_total", "u64"),
+    ),
+    "proof": (
+        ("version", "u8"), ("zone_id", "str"), ("edge_id", "str"), ("asker_id", "str"),
+        ("stream", 32), ("nonce", 16), ("hashes", ("u16", 8, (("hash", 32),))),
+    ),
     "request": (
         ("type", "str"), ("target", "str"), ("fields_hash", 32), ("ts", "u64"), ("nonce", 16),
     ),
@@ -302,6 +311,49 @@ def open_credential(data, zone, at_us=None):
     if not credential["not_before"] <= (at_us or now_us()) < credential["not_after"]:
         raise Bad("credential: out of date")
     return credential
+
+
+# --- deletions, and what edges say of themselves -------------------------------
+
+
+def deletion(key, zone_id, video_id, streamer_id, revision=None):
+    """A signed deletion, by a streamer or, with the zone's key, by the zone."""
+    revision = now_us() if revision is None else revision
+    fields = {"zone_id": zone_id, "video_id": video_id, "streamer_id": streamer_id}
+    return key.signed("deletion", encode("deletion", **fields, revision=revision))
+
+
+def open_deletion(data, zone, credential=None):
+    """The fields of a deletion that the credential's streamer signed, or without one the zone."""
+    if not credential:
+        fields = open_signed("deletion", data, zone["sign_pk"])
+    else:
+        signer = open_credential(credential, zone)
+        fields = open_signed("deletion", data, signer["pk"])
+        if (signer["kind"], signer["subject"]) != (STREAMER, fields["streamer_id"]):
+            raise Bad("deletion: of another streamer")
+    if fields["zone_id"] != zone["zone_id"]:
+        raise Bad("deletion: another zone")
+    return fields
+
+
+def open_status(message, zone, credential=None):
+    """What an edge/status (an object) proves; its own credential goes before the one given."""
+    credential = unb64(message["credential"]) if "credential" in message else credential
+    signer = open_credential(credential, zone)
+    fields = open_signed("status", unb64(message["signed"]), signer["pk"])
+    if (signer["kind"], signer["subject"]) != (EDGE, message["EDGE_ID"]):
+        raise Bad("status: another edge's credential")
+    if (fields["zone_id"], fields["edge_id"]) != (zone["zone_id"], message["EDGE_ID"]):
+        raise Bad("status: of another edge or zone")
+    if fields["state"] != int(message["status"] == "online"):
+        raise Bad("status: it says something else than what is signed")
+    return fields
+
+
+def part_proof(nonce, packet):
+    """H(nonce ‖ packet): what a probe asks for."""
+    return H(nonce + packet)
 
 
 # --- the tree, as RFC 9162 §2.1.1 to §2.1.3 define it ------------------------

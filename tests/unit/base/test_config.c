@@ -255,6 +255,17 @@ static void test_help(void **state)
               "      TEST_SECRET              what nobody sees\n");
 }
 
+static void test_asked(void **state)
+{
+    (void)state;
+    char help[] = "--help", other[] = "--helpful", end[] = "--";
+    char *with[] = {other, help, end}, *behind[] = {other, end, help};
+    assert_false(config_asked(0, with, "--help"));
+    assert_false(config_asked(1, with, "--help"));
+    assert_true(config_asked(3, with, "--help"));
+    assert_false(config_asked(3, behind, "--help"));
+}
+
 static void test_secrets(void **state)
 {
     (void)state;
@@ -291,6 +302,7 @@ int main(void)
         IN_SCRATCH(test_errors_say_where),
         IN_SCRATCH(test_value_length),
         IN_SCRATCH(test_help),
+        IN_SCRATCH(test_asked),
         IN_SCRATCH(test_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /*
+ * Operations in, completions out.
+ *
  * Invariants
  *   I1  claims and holdings hold the greatest row of each key (edge/store/merge.h).
- *   I2  parts of a copy are those before (next, next_part), in order, without a gap.
- *   I3  an operation checks everything before it changes anything: a failed one changes nothing.
+ *   I2  a holding lives under a claim that is no deletion.
  */
 #include "tests/unit/edge/memory_store.h"
 
@@ -10,11 +11,15 @@
 #include "base/mem.h"
 #include "tests/unit/edge/memory_kept.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-struct memory_store *memory_store_new(void)
+struct memory_store *memory_store_new(const struct memory_store_config *config)
 {
-    return mem_alloc(sizeof(struct memory_store));
+    struct memory_store *s = mem_alloc(sizeof(*s));
+    s->edge_id = config->edge_id;
+    s->digest = digest_new(config->digest_key);
+    return s;
 }
 
 void memory_store_crash(struct memory_store *s)
@@ -30,283 +35,27 @@ void memory_store_crash(struct memory_store *s)
 void memory_store_free(struct memory_store *s)
 {
     memory_store_crash(s);
-    while (s->claims.n)
-        kept_row_free(vec_take(&s->claims, 0));
-    while (s->holdings.n)
-        kept_row_free(vec_take(&s->holdings, 0));
-    while (s->copies.n)
-        kept_copy_free(vec_take(&s->copies, 0));
+    while (s->shelves.n)
+        kept_shelf_free(vec_take(&s->shelves, s->shelves.n - 1));
     while (s->metas.n) {
         struct meta *m = vec_take(&s->metas, 0);
         free(m->value);
         free(m);
     }
-    struct vec *all[] = {&s->claims, &s->holdings, &s->copies, &s->metas,
-                         &s->writes, &s->reads,    &s->done};
+    struct vec *all[] = {&s->shelves, &s->metas, &s->writes, &s->reads, &s->done};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         free(all[i]->at);
+    digest_free(s->digest);
     free(s);
 }
 
-/* ---- writes ---- */
-
-static int revision_order(const struct storage_row *row, const struct kept_row *held)
+static bool failing(struct memory_store *s)
 {
-    if (!held)
-        return 1;
-    struct merge_revision a = {row->video.revision_us, row->statement_hash};
-    struct merge_revision b = {held->row.video.revision_us, held->row.statement_hash};
-    return merge_revision_order(&a, &b);
-}
-
-static bool merge_video(struct memory_store *s, const struct storage_row *row)
-{
-    struct kept_row *held = kept_claim(s, &row->video.video_id, &row->video.streamer_id);
-    int order = revision_order(row, held);
-    if (order < 0 || (order == 0 && (held->row.manifest.len || !row->manifest.len)))
-        return false;
-    if (!held) {
-        held = mem_alloc(sizeof(*held));
-        vec_add(&s->claims, held);
-    }
-    arena_release(&held->arena);
-    held->row = storage_row_copy(&held->arena, row);
-    return true;
-}
-
-static bool merge_holding(struct memory_store *s, const struct storage_row *row)
-{
-    struct kept_row *held = kept_holding(s, row);
-    struct merge_state now = {row->holding.hlc, row->holding_row.object};
-    if (held) {
-        struct merge_state before = {held->row.holding.hlc, held->row.holding_row.object};
-        if (merge_state_order(&now, &before) <= 0)
-            return false;
-    } else {
-        held = mem_alloc(sizeof(*held));
-        vec_add(&s->holdings, held);
-    }
-    arena_release(&held->arena);
-    held->row = storage_row_copy(&held->arena, row);
-    return true;
-}
-
-static struct copy *copy_new(struct memory_store *s, const struct storage_row *claim,
-                             enum copy_state state)
-{
-    struct copy *c = mem_alloc(sizeof(*c));
-    c->state = state;
-    c->video_id = claim->video.video_id;
-    c->streamer_id = claim->video.streamer_id;
-    c->stream = claim->stream;
-    c->next = 1;
-    vec_add(&s->copies, c);
-    return c;
-}
-
-static struct storage_position position_of(const struct copy *c, struct arena *arena)
-{
-    return (struct storage_position){
-        .next = c->next,
-        .next_part = c->next_part,
-        .prev = c->prev,
-        .current = c->current,
-        .init_number = c->init_number,
-        .finished = c->state == COPY_WHOLE,
-        .receipt = c->receipt.len ? arena_copy(arena, c->receipt) : (struct slice){0},
-    };
-}
-
-static enum err claim_upload(struct memory_store *s, const struct storage_row *row,
-                             const struct listing *taken, struct storage_done *done)
-{
-    const struct kept_row *claim = kept_claim(s, &row->video.video_id, &row->video.streamer_id);
-    bool same_claim = claim && hash_eq(&claim->row.stream, &row->stream);
-    struct copy *copy = kept_copy(s, &row->video.video_id, &row->video.streamer_id);
-    bool same_copy = copy && hash_eq(&copy->stream, &row->stream);
-    if ((row->only_resume && !same_copy) ||
-        (!same_claim && (taken->state == COMPLETE || revision_order(row, claim) < 0)) ||
-        (copy && !same_copy && copy->state == COPY_WHOLE && !same_claim))
-        return ERR_CONFLICT;
-    if (copy && !same_copy) {
-        kept_copy_drop(s, copy);
-        copy = NULL;
-    }
-    if (!copy)
-        copy = copy_new(s, row, COPY_UPLOADING);
-    if (copy->state != COPY_WHOLE) {
-        copy->state = COPY_UPLOADING;
-        copy->upload = storage_row_copy(&copy->arena, row);
-    }
-    done->u.position = position_of(copy, &done->arena);
-    return ERR_OK;
-}
-
-static enum err claim_live(struct memory_store *s, const struct storage_row *row,
-                           const struct listing *taken, struct storage_done *done)
-{
-    const struct kept_row *claim = kept_claim(s, &row->video.video_id, &row->video.streamer_id);
-    bool same_claim = claim && hash_eq(&claim->row.stream, &row->stream);
-    const struct copy *copy = kept_copy(s, &row->video.video_id, &row->video.streamer_id);
-    if (taken->state == COMPLETE || (copy && copy->state == COPY_WHOLE) ||
-        (!same_claim && (revision_order(row, claim) < 0 || row->only_resume)))
-        return ERR_CONFLICT;
-    if (copy)
-        kept_copy_drop(s, copy);
-    merge_video(s, row);
-    if (row->has_holding)
-        merge_holding(s, row);
-    done->u.position = (struct storage_position){.next = 1};
-    return ERR_OK;
-}
-
-static enum err claim(struct memory_store *s, const struct storage_row *row,
-                      struct storage_done *done)
-{
-    struct listing taken = kept_listing(s, &row->video.video_id);
-    if (taken.row && !id_eq(&taken.row->video.streamer_id, &row->video.streamer_id))
-        return ERR_CONFLICT;
-    return row->video.live ? claim_live(s, row, &taken, done) : claim_upload(s, row, &taken, done);
-}
-
-static enum err copy_begin(struct memory_store *s, const struct storage_op *op,
-                           struct storage_done *done)
-{
-    const struct hash *stream = &op->u.copy_begin.stream;
-    struct listing taken = kept_listing(s, &op->u.copy_begin.video_id);
-    if (taken.state != COMPLETE)
-        return ERR_UNKNOWN;
-    if (!hash_eq(&taken.row->stream, stream))
-        return ERR_CONFLICT;
-    struct copy *copy = kept_copy(s, &op->u.copy_begin.video_id, &taken.row->video.streamer_id);
-    if (copy && !hash_eq(&copy->stream, stream)) {
-        kept_copy_drop(s, copy);
-        copy = NULL;
-    }
-    if (!copy)
-        copy = copy_new(s, taken.row, COPY_FETCHING);
-    done->u.position = position_of(copy, &done->arena);
-    return ERR_OK;
-}
-
-static bool follows(const struct copy *c, const struct storage_op *op)
-{
-    if (!c || c->state == COPY_WHOLE || op->u.part_put.chunk.number != c->next ||
-        op->u.part_put.index != c->next_part)
-        return false;
-    return c->next_part ? hash_eq(&op->u.part_put.statement_hash, &c->current)
-                        : hash_eq(&op->u.part_put.chunk.prev, &c->prev);
-}
-
-static enum err part_put(struct memory_store *s, const struct storage_op *op)
-{
-    const struct chunk *chunk = &op->u.part_put.chunk;
-    struct copy *c = kept_copy_of_stream(s, &op->u.part_put.stream);
-    if (!follows(c, op))
-        return ERR_CONFLICT;
-    if (op->u.part_put.index == 0) {
-        struct hash leaf = merkle_leaf(slice_of(op->u.part_put.statement_hash.b, HASH_BYTES));
-        merkle_add(&c->statements, &leaf);
-    }
-    struct storage_part *p = mem_alloc(sizeof(*p));
-    *p = (struct storage_part){msg_ref(op->u.part_put.packet), chunk->number, op->u.part_put.index,
-                               chunk->parts_n};
-    vec_add(&c->parts, p); /* I2 */
-    c->current = op->u.part_put.statement_hash;
-    if (++c->next_part == chunk->parts_n) {
-        c->next++;
-        c->next_part = 0;
-        c->bytes += chunk->payload_len;
-        c->prev = c->current;
-        c->current = (struct hash){0};
-        if (chunk->kind == CHUNK_INIT)
-            c->init_number = chunk->number;
-    }
-    return ERR_OK;
-}
-
-static enum err compare(const struct copy *c, const struct manifest *m)
-{
-    if (c->state != COPY_WHOLE && (c->next_part || c->next <= m->chunks))
-        return ERR_NOT_READY;
-    if (c->statements.count == 0)
-        return ERR_SIGNATURE;
-    struct hash root = merkle_root(&c->statements);
-    bool matches =
-        c->statements.count == m->chunks && c->bytes == m->bytes && hash_eq(&root, &m->root);
-    return matches ? ERR_OK : ERR_SIGNATURE;
-}
-
-static enum err finish(struct memory_store *s, const struct storage_op *op)
-{
-    const struct storage_row *row = &op->u.finish.row;
-    struct copy *c = kept_copy_of_stream(s, &op->u.finish.stream);
-    if (!c || !hash_eq(&op->u.finish.manifest.stream, &c->stream))
-        return ERR_CONFLICT;
-    const struct kept_row *held = kept_claim(s, &c->video_id, &c->streamer_id);
-    bool same = held && hash_eq(&held->row.stream, &row->stream);
-    if ((revision_order(row, held) < 0 && !same) ||
-        (c->state == COPY_UPLOADING && row->video.revision_us < c->upload.video.revision_us))
-        return ERR_CONFLICT;
-    enum err err = compare(c, &op->u.finish.manifest);
-    if (err != ERR_OK)
-        return err;
-    c->state = COPY_WHOLE;
-    c->root = op->u.finish.manifest.root;
-    if (!c->receipt.len && op->u.finish.receipt.len)
-        c->receipt = arena_copy(&c->arena, op->u.finish.receipt);
-    merge_video(s, row);
-    if (row->has_holding)
-        merge_holding(s, row);
-    return ERR_OK;
-}
-
-static enum err row_merge(struct memory_store *s, const struct storage_row *row,
-                          struct storage_done *done)
-{
-    const struct id *id = row->has_video ? &row->video.video_id : &row->holding.video_id;
-    bool video = row->has_video && merge_video(s, row);
-    bool holding = row->has_holding && merge_holding(s, row);
-    done->u.row_merge.changed = video || holding;
-    kept_settle(s, id);
-    return ERR_OK;
-}
-
-static enum err meta_put(struct memory_store *s, const struct storage_op *op)
-{
-    struct meta *m = NULL;
-    for (size_t i = 0; i < s->metas.n; i++)
-        if (strcmp(((struct meta *)s->metas.at[i])->key, op->u.meta_put.key) == 0)
-            m = s->metas.at[i];
-    if (!m) {
-        m = mem_alloc(sizeof(*m));
-        memcpy(m->key, op->u.meta_put.key, sizeof(m->key));
-        vec_add(&s->metas, m);
-    }
-    m->len = op->u.meta_put.value.len;
-    m->value = mem_resize(m->value, m->len + 1);
-    memcpy(m->value, op->u.meta_put.value.ptr, m->len);
-    return ERR_OK;
-}
-
-static enum err apply(struct memory_store *s, const struct storage_op *op,
-                      struct storage_done *done)
-{
-    if (s->fail_after) {
+    if (s->fail_after)
         s->fail_after--;
-    } else if (s->fail_count) {
-        s->fail_count--;
-        return s->fail_err;
-    }
-    switch (op->kind) {
-    case STORAGE_CLAIM: return claim(s, &op->u.row, done);
-    case STORAGE_COPY_BEGIN: return copy_begin(s, op, done);
-    case STORAGE_PART_PUT: return part_put(s, op);
-    case STORAGE_FINISH: return finish(s, op);
-    case STORAGE_ROW_MERGE: return row_merge(s, &op->u.row, done);
-    case STORAGE_META_PUT: return meta_put(s, op);
-    default: check_fail("a write", __FILE__, __LINE__);
-    }
+    else if (s->fail_count)
+        return s->fail_count--;
+    return false;
 }
 
 /* ---- operations in, completions out ---- */
@@ -329,6 +78,12 @@ static struct storage_done *done_new(const struct storage_op *op)
     return done;
 }
 
+static void sum_up(const struct memory_store *s, struct storage_done *done)
+{
+    done->videos = memory_store_videos(s);
+    done->root = memory_store_root(s);
+}
+
 static bool more_of(const struct vec *writes, size_t from, size_t end, const struct hash *stream)
 {
     for (size_t i = from; i < end; i++) {
@@ -348,7 +103,10 @@ bool memory_store_commit(struct memory_store *s, size_t ops_max)
     for (size_t i = 0; i < n; i++) {
         const struct storage_op *op = s->writes.at[i];
         struct storage_done *done = done_new(op);
-        done->err = apply(s, op, done);
+        if (failing(s))
+            done->err = s->fail_err;
+        else
+            CHECK(media_apply(s, op, done) || rows_apply(s, op, done));
         if (op->kind == STORAGE_PART_PUT) {
             done->u.part_put.stream = op->u.part_put.stream;
             done->u.part_put.chunk = op->u.part_put.chunk.number;
@@ -363,9 +121,8 @@ bool memory_store_commit(struct memory_store *s, size_t ops_max)
         storage_op_free(s->writes.at[i]);
     s->writes.n -= n;
     memmove(s->writes.at, s->writes.at + n, s->writes.n * sizeof(void *));
-    uint64_t videos = memory_store_videos(s);
     for (size_t i = first; i < s->done.n; i++)
-        ((struct storage_done *)s->done.at[i])->videos = videos;
+        sum_up(s, s->done.at[i]);
     return true;
 }
 
@@ -375,12 +132,12 @@ bool memory_store_read(struct memory_store *s)
         return false;
     struct storage_op *op = vec_take(&s->reads, 0);
     struct storage_done *done = done_new(op);
-    done->videos = memory_store_videos(s);
+    sum_up(s, done);
     if (s->read_fail_count) {
         s->read_fail_count--;
         done->err = s->read_err;
     } else {
-        done->err = kept_read(s, op, done);
+        CHECK(read_apply_one(s, op, done) || agree_apply(s, op, done));
     }
     storage_op_free(op);
     vec_add(&s->done, done);
@@ -432,28 +189,137 @@ struct slice memory_store_meta(const struct memory_store *s, const char *key)
     return (struct slice){0};
 }
 
+uint64_t memory_store_videos(const struct memory_store *s)
+{
+    return s->videos;
+}
+
+struct catalogue_root memory_store_root(const struct memory_store *s)
+{
+    struct catalogue_root root = {.horizon_us = s->horizon_us};
+    digest_root(s->digest, root.b);
+    return root;
+}
+
+uint64_t memory_store_last_hlc(const struct memory_store *s)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < s->shelves.n; i++)
+        for (size_t k = 0; k < kept_at(s, i)->holdings.n; k++) {
+            const struct kept_row *r = kept_at(s, i)->holdings.at[k];
+            if (id_eq(&r->row.holding.edge_id, &s->edge_id) && r->row.holding.hlc > last)
+                last = r->row.holding.hlc;
+        }
+    return last;
+}
+
+const struct holding *memory_store_stale(const struct memory_store *s, struct arena *arena,
+                                         size_t *ret_n)
+{
+    size_t all = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < s->shelves.n; i++)
+        all += kept_at(s, i)->holdings.n;
+    struct holding *out = arena_alloc(arena, all * sizeof(*out) + 1);
+    for (size_t i = 0; i < s->shelves.n; i++)
+        for (size_t k = 0; k < kept_at(s, i)->holdings.n; k++) {
+            const struct storage_row *r = &((struct kept_row *)kept_at(s, i)->holdings.at[k])->row;
+            if (id_eq(&r->holding.edge_id, &s->edge_id) && r->holding.state == 1 &&
+                r->holding_row.type == OBJECT_PRESENCE)
+                out[n++] = r->holding;
+        }
+    *ret_n = n;
+    return out;
+}
+
+bool memory_store_listed(const struct memory_store *s, const struct id *video_id,
+                         struct hash *ret_stream)
+{
+    struct listing l = kept_listing(kept_shelf(s, video_id));
+    if (l.state < COMPLETE)
+        return false;
+    *ret_stream = l.row->stream;
+    return true;
+}
+
+static const struct copy *copy_of(const struct memory_store *s, const struct hash *stream)
+{
+    const struct copy *c = NULL;
+    for (size_t i = 0; i < s->shelves.n && !c; i++)
+        c = kept_copy_of_stream(kept_at(s, i), stream);
+    return c;
+}
+
 size_t memory_store_parts(const struct memory_store *s, const struct hash *stream)
 {
-    const struct copy *c = kept_copy_of_stream(s, stream);
+    const struct copy *c = copy_of(s, stream);
     return c ? c->parts.n : 0;
+}
+
+bool memory_store_whole(const struct memory_store *s, const struct hash *stream)
+{
+    const struct copy *c = copy_of(s, stream);
+    return c && c->state == COPY_WHOLE;
+}
+
+void memory_store_copy(const struct memory_store *s, const struct hash *stream,
+                       void (*visit)(void *context, struct slice packet), void *context)
+{
+    const struct copy *c = copy_of(s, stream);
+    for (size_t i = 0; c && i < c->parts.n; i++)
+        visit(context, ((struct storage_part *)c->parts.at[i])->packet->payload);
 }
 
 int memory_store_holding(const struct memory_store *s, enum object_type type,
                          const struct id *video_id, const struct id *edge_id)
 {
-    for (size_t i = 0; i < s->holdings.n; i++) {
-        const struct storage_row *r = &((struct kept_row *)s->holdings.at[i])->row;
-        if (r->holding_row.type == type && id_eq(&r->holding.video_id, video_id) &&
-            id_eq(&r->holding.edge_id, edge_id))
+    const struct shelf *sh = kept_shelf(s, video_id);
+    for (size_t i = 0; sh && i < sh->holdings.n; i++) {
+        const struct storage_row *r = &((struct kept_row *)sh->holdings.at[i])->row;
+        if (r->holding_row.type == type && id_eq(&r->holding.edge_id, edge_id))
             return r->holding.state;
     }
     return -1;
 }
 
-uint64_t memory_store_videos(const struct memory_store *s)
+bool memory_store_deleted(const struct memory_store *s, const struct id *video_id,
+                          const struct id *streamer_id)
 {
-    uint64_t n = 0;
-    for (size_t i = 0; i < s->claims.n; i++)
-        n += kept_is_listed(s, &((struct kept_row *)s->claims.at[i])->row);
-    return n;
+    const struct kept_row *r = kept_claim(kept_shelf(s, video_id), streamer_id);
+    return r && r->row.has_deletion;
+}
+
+static void dump_row(FILE *out, const struct shelf *sh, const struct kept_row *r)
+{
+    char digest[2 * ROW_DIGEST_BYTES + 1];
+    const struct storage_row *row = &r->row;
+    hex_encode(slice_of(r->digest.b, ROW_DIGEST_BYTES), digest);
+    if (row->has_holding)
+        fprintf(out, "%s %s %s %s %u %llu %s\n", sh->video_id.s, row->holding.streamer_id.s,
+                row->holding.edge_id.s,
+                row->holding_row.type == OBJECT_PRESENCE ? "presence" : "custody",
+                row->holding.state, (unsigned long long)row->holding.hlc, digest);
+    else
+        fprintf(out, "%s %s %s %llu %s\n", sh->video_id.s, row->video.streamer_id.s,
+                row->has_deletion ? "deletion" : "claim",
+                (unsigned long long)row->video.revision_us, digest);
+}
+
+struct slice memory_store_dump(const struct memory_store *s, struct arena *arena)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    CHECK(out != NULL);
+    for (size_t i = 0; i < s->shelves.n; i++) {
+        const struct shelf *sh = kept_at(s, i);
+        for (size_t k = 0; k < sh->claims.n; k++)
+            dump_row(out, sh, sh->claims.at[k]);
+        for (size_t k = 0; k < sh->holdings.n; k++)
+            dump_row(out, sh, sh->holdings.at[k]);
+    }
+    fclose(out);
+    struct slice ret = arena_copy(arena, slice_of(text, len));
+    free(text);
+    return ret;
 }

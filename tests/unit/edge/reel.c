@@ -13,6 +13,11 @@ static struct signkey key_of(const char *name)
     return key;
 }
 
+struct signkey reel_zone_key(void)
+{
+    return key_of("zone");
+}
+
 void reel_zone(struct zone_params *ret)
 {
     *ret = (struct zone_params){
@@ -60,7 +65,7 @@ void member_make_as(const char *id, const struct member_spec *spec, struct membe
                            .pk = ret->key.pk,
                            .zone_id = zone.zone_id,
                            .key_epoch = 1,
-                           .serial = 7,
+                           .serial = REEL_SERIAL,
                            .not_before_us = spec->not_before_us,
                            .not_after_us = spec->not_after_us};
     credential_encode(&c, &w);
@@ -84,6 +89,15 @@ struct slice reel_video_object(struct arena *arena, const struct video *video,
     struct writer w = writer_of(buf, sizeof(buf));
     video_encode(video, &w);
     return reel_object(arena, OBJECT_VIDEO, &w, key);
+}
+
+struct slice reel_deletion_object(struct arena *arena, const struct deletion *deletion,
+                                  const struct signkey *key)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    deletion_encode(deletion, &w);
+    return reel_object(arena, OBJECT_DELETION, &w, key);
 }
 
 struct slice reel_holding_object(struct arena *arena, enum object_type type,

@@ -28,9 +28,11 @@ struct member_spec {
 };
 
 void reel_zone(struct zone_params *ret);
+struct signkey reel_zone_key(void);
 /* reel_zone_bytes: the zone's signed parameters, in the arena. */
 struct slice reel_zone_bytes(struct arena *arena);
 void reel_zone_secret(uint8_t ret[static KEY_BYTES]);
+enum { REEL_SERIAL = 7 }; /* of every credential */
 /* member_make: the key follows from the id; in date for a day around REEL_UTC_US. */
 void member_make(const char *id, enum credential_kind kind, struct member *ret);
 void member_make_as(const char *id, const struct member_spec *spec, struct member *ret);
@@ -89,6 +91,8 @@ struct slice reel_object(struct arena *arena, enum object_type type, const struc
                          const struct signkey *key);
 struct slice reel_video_object(struct arena *arena, const struct video *video,
                                const struct signkey *key);
+struct slice reel_deletion_object(struct arena *arena, const struct deletion *deletion,
+                                  const struct signkey *key);
 struct slice reel_holding_object(struct arena *arena, enum object_type type,
                                  const struct holding *holding, const struct signkey *key);
 

@@ -23,6 +23,20 @@ enum { STEPS_TO_SETTLE_MAX = 200 * 1000 };
 
 /* ---- life ---- */
 
+/* What is not said otherwise: the settings' defaults, and an edge that has been here for a day. */
+static void agree_config(struct stage *s, const struct stage_spec *spec, struct core_config *ret)
+{
+    ret->root = memory_store_root(s->store);
+    ret->replicas = spec->replicas ? spec->replicas : 2;
+    ret->replica_grace_us = spec->replica_grace_us ? spec->replica_grace_us : 300 * STAGE_S;
+    ret->cache_bytes_max = spec->cache_bytes_max ? spec->cache_bytes_max : 1024ull << 20;
+    ret->replication_bytes_per_s =
+        spec->replication_bytes_per_s ? spec->replication_bytes_per_s : 8u << 20;
+    ret->tombstone_kept_us = spec->tombstone_kept_us ? spec->tombstone_kept_us : 30 * REEL_DAY_US;
+    ret->contact_us = spec->new_here ? 0 : spec->contact_us ? spec->contact_us : s->utc_us;
+    ret->since_us = spec->new_here ? 0 : spec->since_us ? spec->since_us : s->utc_us - REEL_DAY_US;
+}
+
 static void core_begin(struct stage *s, const struct stage_spec *spec)
 {
     struct arena arena = {0};
@@ -38,6 +52,7 @@ static void core_begin(struct stage *s, const struct stage_spec *spec)
         .stale = spec->stale,
         .stale_n = spec->stale_n,
     };
+    agree_config(s, spec, &config);
     reel_zone_secret(config.zone_secret);
     memset(config.seed, spec->seed, KEY_BYTES);
     if (!spec->fresh) {
@@ -50,13 +65,22 @@ static void core_begin(struct stage *s, const struct stage_spec *spec)
         stage_do(s, event_new(EVENT_BUS_UP));
 }
 
+static struct memory_store *store_new(const struct id *edge_id)
+{
+    struct memory_store_config config = {.edge_id = *edge_id};
+    uint8_t secret[KEY_BYTES];
+    reel_zone_secret(secret);
+    struct hash key = digest_key(secret);
+    memcpy(config.digest_key, key.b, KEY_BYTES);
+    return memory_store_new(&config);
+}
+
 struct stage *stage_new(const struct stage_spec *spec)
 {
     static const struct stage_spec usual;
     spec = spec ? spec : &usual;
     struct stage *s = mem_alloc(sizeof(*s));
     CHECK(crypto_init() == ERR_OK);
-    s->store = memory_store_new();
     s->fx = mem_alloc(sizeof(*s->fx));
     s->now_us = 1000 * STAGE_S;
     s->utc_us = REEL_UTC_US + spec->utc_ahead_us;
@@ -69,6 +93,7 @@ struct stage *stage_new(const struct stage_spec *spec)
         member_make_as(id, spec->credential, &s->edge);
     else
         member_make(id, CREDENTIAL_EDGE, &s->edge);
+    s->store = store_new(&s->edge.id);
     core_begin(s, spec);
     stage_forget(s);
     return s;
@@ -111,7 +136,7 @@ void stage_free(struct stage *s)
 
 /* ---- the step ---- */
 
-static void digest_add(struct stage *s, struct slice bytes)
+static void digest_bytes(struct stage *s, struct slice bytes)
 {
     struct hash h = hash_of(bytes, (struct slice){0});
     s->digest = hash_of(slice_of(s->digest.b, HASH_BYTES), slice_of(h.b, HASH_BYTES));
@@ -124,21 +149,21 @@ static void digest_effect(struct stage *s, const struct effect *e)
     struct slice payloads[ENCODE_MESSAGES_MAX];
     uint32_t head[] = {(uint32_t)e->kind, (uint32_t)e->lane, (uint32_t)e->topic,
                        (uint32_t)e->message};
-    digest_add(s, slice_of(head, sizeof(head)));
-    digest_add(s, e->a);
-    digest_add(s, e->b);
+    digest_bytes(s, slice_of(head, sizeof(head)));
+    digest_bytes(s, e->a);
+    digest_bytes(s, e->b);
     if (e->kind == EFFECT_PACKET)
-        digest_add(s, e->packet->payload);
+        digest_bytes(s, e->packet->payload);
     if (e->kind == EFFECT_LOG)
-        digest_add(s, slice_str(e->text));
+        digest_bytes(s, slice_str(e->text));
     if (e->kind == EFFECT_STORE) {
-        digest_add(s, slice_of(&e->op->kind, sizeof(e->op->kind)));
-        digest_add(s, slice_of(&e->op->token, sizeof(e->op->token)));
+        digest_bytes(s, slice_of(&e->op->kind, sizeof(e->op->kind)));
+        digest_bytes(s, slice_of(&e->op->token, sizeof(e->op->token)));
     }
     unsigned n = e->kind == EFFECT_SEND ? encode(e, &arena, payloads) : 0;
     for (unsigned i = 0; i < n; i++) {
         CHECK(payloads[i].len <= PACKET_BYTES_MAX);
-        digest_add(s, payloads[i]);
+        digest_bytes(s, payloads[i]);
     }
     arena_release(&arena);
 }
@@ -168,8 +193,20 @@ static void keep(struct stage *s)
     s->fx->n = 0;
 }
 
+/* The times of an edge's statuses go up, and are near ours. */
+static void date_status(struct stage *s, struct event *ev)
+{
+    struct node_status *node = &ev->u.status.node;
+    if (ev->kind != EVENT_EDGE_STATUS || !ev->u.status.verified || node->time_us)
+        return;
+    s->status_us = s->status_us < s->utc_us ? s->utc_us : s->status_us + 1;
+    node->time_us = s->status_us;
+    ev->u.status.status.ts_ms = node->time_us / 1000;
+}
+
 void stage_step(struct stage *s, struct event *ev)
 {
+    date_status(s, ev);
     ev->now_us = s->now_us;
     ev->utc_us = s->utc_us;
     ev->live_free_bytes = s->live_free_bytes;
@@ -305,132 +342,12 @@ void stage_expect_error(struct stage *s, enum wire_code code, enum topic_kind to
     stage_forget(s);
 }
 
-/* ---- events ---- */
-
 struct request_auth stage_auth(struct stage *s)
 {
     struct request_auth auth = {.ts_us = s->utc_us};
     s->nonces++;
     memcpy(auth.nonce.b, &s->nonces, sizeof(s->nonces));
     return auth;
-}
-
-struct event *stage_init_event(struct stage *s, const struct reel *r)
-{
-    struct event *ev = event_new(r->video.live ? EVENT_LIVE_INIT : EVENT_UPLOAD_INIT);
-    struct verified_init *v = &ev->u.init;
-    struct slice body;
-    struct signature sig;
-    v->video = r->video;
-    v->stream = r->stream;
-    v->auth = stage_auth(s);
-    v->init = (struct upload_init){
-        .video_id = r->video.video_id,
-        .title = r->video.title,
-        .description = r->video.description,
-        .category = r->video.category,
-        .thumbnail = r->thumbnail,
-        .streamer_id = r->video.streamer_id,
-        .streamer_name = slice_str(r->streamer->id.s),
-        .credential = arena_copy(&ev->arena, member_credential(r->streamer)),
-        .statement = arena_copy(&ev->arena, r->statement),
-    };
-    CHECK(signed_split(v->init.statement, &body, &sig) == ERR_OK);
-    v->statement_hash = object_hash(OBJECT_VIDEO, body);
-    CHECK(signed_split(v->init.credential, &body, &sig) == ERR_OK &&
-          credential_decode(body, &v->credential) == ERR_OK);
-    return ev;
-}
-
-static struct event *part_event(const struct reel_part *p, bool json, enum topic_kind topic)
-{
-    struct event *ev = event_new(EVENT_PART);
-    ev->u.part = (struct part_event){
-        .topic = topic,
-        .packet = msg_ref(p->packet),
-        .original = json ? msg_new((struct slice){0}, slice_str("{\"as\":\"it came\"}"), NULL)
-                         : msg_ref(p->packet),
-        .json = json,
-        .part = p->part,
-        .statement_hash = p->statement_hash,
-    };
-    return ev;
-}
-
-struct event *stage_part_event(const struct reel *r, size_t i)
-{
-    return part_event(&r->parts[i], false, r->video.live ? TOPIC_LIVE_UPLOAD : TOPIC_UPLOAD);
-}
-
-struct event *stage_part_json_event(const struct reel *r, size_t i)
-{
-    struct event *ev =
-        part_event(&r->parts[i], true, r->video.live ? TOPIC_LIVE_UPLOAD : TOPIC_UPLOAD);
-    ev->u.part.video_id = r->video.video_id;
-    return ev;
-}
-
-struct event *stage_end_event(const struct reel *r)
-{
-    struct event *ev = event_new(EVENT_UPLOAD_END);
-    struct verified_end *v = &ev->u.end;
-    struct slice body;
-    struct signature sig;
-    v->end = (struct upload_end){.video_id = r->video.video_id,
-                                 .streamer_id = r->video.streamer_id,
-                                 .manifest = arena_copy(&ev->arena, r->manifest_bytes),
-                                 .statement = arena_copy(&ev->arena, r->final_statement)};
-    CHECK(signed_split(v->end.statement, &body, &sig) == ERR_OK &&
-          video_decode(body, &v->video) == ERR_OK);
-    v->stream = r->stream;
-    v->statement_hash = object_hash(OBJECT_VIDEO, body);
-    v->manifest = r->manifest;
-    return ev;
-}
-
-struct event *stage_watch_event(const struct watch_request *m)
-{
-    struct event *ev = event_new(EVENT_WATCH);
-    ev->u.watch = *m;
-    ev->u.watch.client_id = arena_copy(&ev->arena, m->client_id);
-    ev->u.watch.token = arena_copy(&ev->arena, m->token);
-    return ev;
-}
-
-struct event *stage_join_event(const char *client_id, const char *video_id, struct slice token)
-{
-    struct event *ev = event_new(EVENT_JOIN);
-    ev->u.join = (struct live_join){.video_id = stage_id(video_id),
-                                    .client_id = arena_copy(&ev->arena, slice_str(client_id)),
-                                    .token = arena_copy(&ev->arena, token)};
-    return ev;
-}
-
-struct event *stage_status_event(const char *edge_id, bool online)
-{
-    struct event *ev = event_new(EVENT_EDGE_STATUS);
-    ev->u.status = (struct edge_status){.edge_id = stage_id(edge_id), .online = online};
-    return ev;
-}
-
-struct event *stage_rows_event(const struct storage_row *rows, size_t n, uint32_t page,
-                               uint32_t pages)
-{
-    struct event *ev = event_new(EVENT_DB_REPLY);
-    ev->u.db_reply.rows = arena_alloc(&ev->arena, n * sizeof(*rows));
-    for (size_t i = 0; i < n; i++)
-        ev->u.db_reply.rows[i] = storage_row_copy(&ev->arena, &rows[i]);
-    ev->u.db_reply.n = n;
-    ev->u.db_reply.page = page;
-    ev->u.db_reply.pages = pages;
-    return ev;
-}
-
-struct event *stage_row_event(const struct storage_row *row)
-{
-    struct event *ev = event_new(EVENT_DB_UPDATE);
-    ev->u.db_update.row = storage_row_copy(&ev->arena, row);
-    return ev;
 }
 
 /* ---- short cuts ---- */

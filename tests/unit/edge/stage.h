@@ -23,6 +23,11 @@ struct stage_spec {
     uint8_t seed;
     const struct member_spec *credential; /* of the edge; NULL: in date */
     uint64_t utc_ahead_us;                /* clock at the beginning, after REEL_UTC_US */
+    /* 0: the settings' defaults. */
+    unsigned replicas;
+    uint64_t replica_grace_us, cache_bytes_max, replication_bytes_per_s, tombstone_kept_us;
+    bool new_here;                 /* its catalogue was never whole: it joins first */
+    uint64_t contact_us, since_us; /* 0: now, and a day ago */
 };
 
 struct stage {
@@ -33,7 +38,8 @@ struct stage {
     struct arena arena; /* for whatever a test needs */
     uint64_t now_us, utc_us;
     size_t live_free_bytes, media_free_bytes;
-    uint32_t nonces; /* handed out */
+    uint32_t nonces;    /* handed out */
+    uint64_t status_us; /* of the last status that was given none */
     uint64_t steps;
     bool read_at_once;   /* stage_settle answers reads (true at first) */
     bool commit_at_once; /* stage_settle commits writes (true at first) */
@@ -91,7 +97,36 @@ struct event *stage_part_json_event(const struct reel *r, size_t i);
 struct event *stage_end_event(const struct reel *r);
 struct event *stage_watch_event(const struct watch_request *m);
 struct event *stage_join_event(const char *client_id, const char *video_id, struct slice token);
+
+/* What a status of another edge says. Zeroed but for the id: it is online, with room on its disk
+ * and no catalogue to compare. */
+struct stage_beat {
+    const char *edge_id;
+    bool offline;
+    bool unsigned_will;         /* anybody may have sent it */
+    bool without_credential;    /* its key was remembered */
+    uint64_t time_us;           /* 0: as of the step, above any before */
+    uint64_t since_us;          /* 0: a day before REEL_UTC_US */
+    struct catalogue_root root; /* horizon_us 0: none */
+    uint64_t disk_free, disk_total;
+};
+struct event *stage_beat_event(const struct stage_beat *b);
+/* stage_status_event: a verified status with nothing unusual. */
 struct event *stage_status_event(const char *edge_id, bool online);
+
+/* stage_lot_event: rows as they come by db/sync or as a lot. */
+struct event *stage_lot_event(const struct storage_row *rows, size_t n);
+/* stage_sync_event: any kind but SYNC_ROWS; a proof is one whose signature does not hold. */
+struct event *stage_sync_event(const struct sync_message *m);
+/* stage_proof_event: a proof whose signature holds. */
+struct event *stage_proof_event(const char *edge_id, const struct id *video_id,
+                                const struct possession *p);
+/* stage_delete_event: client_id NULL: signed by the streamer; else by the zone, answered there. */
+struct event *stage_delete_event(struct stage *s, const struct reel *r, uint64_t revision_us,
+                                 const char *client_id);
+/* stage_deletion_row: a deletion as it is merged. */
+struct storage_row stage_deletion_row(struct arena *arena, const struct reel *r,
+                                      uint64_t revision_us, bool by_zone);
 struct event *stage_rows_event(const struct storage_row *rows, size_t n, uint32_t page,
                                uint32_t pages);
 struct event *stage_row_event(const struct storage_row *row);

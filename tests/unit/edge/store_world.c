@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <sched.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@ int world_setup(void **state)
     w->budget.max_bytes = 64 * 1024 * 1024;
     w->config = (struct store_config){.path = w->path, .budget = &w->budget};
     CHECK(id_parse(slice_str("edge1"), &w->config.edge_id) == ERR_OK);
+    w->config.digest_key = hash_of(slice_str("digest key"), slice_of(NULL, 0));
     char error[STORE_ERROR_BYTES] = "";
     if (store_open(&w->config, &w->store, error) != ERR_OK)
         check_fail(error, __FILE__, __LINE__);
@@ -79,7 +81,7 @@ static sqlite3 *look(struct world *w)
 
 const char *world_text(struct world *w, const char *sql)
 {
-    static char text[4096];
+    static char text[65536];
     size_t n = 0;
     sqlite3 *db = look(w);
     sqlite3_stmt *stmt;
@@ -99,6 +101,51 @@ const char *world_text(struct world *w, const char *sql)
 int64_t world_int(struct world *w, const char *sql)
 {
     return strtoll(world_text(w, sql), NULL, 10);
+}
+
+void world_freed(struct world *w)
+{
+    while (world_int(w, "SELECT count(*) FROM garbage"))
+        sched_yield(); /* the writer is about to */
+}
+
+/* The digest of a row as it is stored, and whether it is what the row's other columns give. */
+static bool add_row(struct digest *d, sqlite3_stmt *row, bool claim)
+{
+    struct slice blobs[4];
+    for (int i = 0; i < 4; i++)
+        blobs[i] =
+            slice_of(sqlite3_column_blob(row, 2 + i), (size_t)sqlite3_column_bytes(row, 2 + i));
+    struct id video_id;
+    CHECK(id_parse(slice_str((const char *)sqlite3_column_text(row, 0)), &video_id) == ERR_OK);
+    struct row_digest digest = claim ? row_digest_of_claim(blobs[1], blobs[2], blobs[3])
+                                     : row_digest_of_holding(blobs[1], blobs[2]);
+    uint16_t leaf = digest_leaf_of(&video_id);
+    digest_add(d, leaf, &digest);
+    return sqlite3_column_int(row, 1) == leaf &&
+           slice_eq(blobs[0], slice_of(digest.b, ROW_DIGEST_BYTES));
+}
+
+bool world_root_is_right(struct world *w)
+{
+    static const char *const queries[] = {
+        "SELECT video_id, leaf, digest, statement, manifest, credential FROM claim",
+        "SELECT video_id, leaf, digest, object, edge_credential, '' FROM holding"};
+    struct digest *d = digest_new(w->config.digest_key.b);
+    struct catalogue_root root = store_root(w->store), sum = {0};
+    bool right = true;
+    sqlite3 *db = look(w);
+    for (int i = 0; i < 2; i++) {
+        sqlite3_stmt *stmt;
+        CHECK(sqlite3_prepare_v2(db, queries[i], -1, &stmt, NULL) == SQLITE_OK);
+        while (sqlite3_step(stmt) == SQLITE_ROW)
+            right = add_row(d, stmt, i == 0) && right;
+        sqlite3_finalize(stmt);
+    }
+    sqlite3_close(db);
+    digest_root(d, sum.b);
+    digest_free(d);
+    return right && memcmp(sum.b, root.b, ROOT_DIGEST_BYTES) == 0;
 }
 
 void world_exec(struct world *w, const char *sql)
@@ -165,7 +212,7 @@ static struct slice manifest_signed(const struct film *f, uint8_t *buf, size_t c
 void film_make(struct film *f, const char *video_id, const char *streamer_id, uint64_t created_us,
                unsigned seed, unsigned chunks_n, size_t chunk_bytes, uint32_t part_bytes)
 {
-    *f = (struct film){0};
+    *f = (struct film){.name = "Jean"};
     key_of(streamer_id, &f->key);
     struct video *v = &f->video;
     CHECK(id_parse(slice_str(zone_id), &v->zone_id) == ERR_OK);
@@ -205,6 +252,26 @@ void film_release(struct film *f)
     *f = (struct film){0};
 }
 
+static struct slice credential_of(const struct film *f, struct arena *arena)
+{
+    uint8_t body[OBJECT_BYTES_MAX], buf[OBJECT_BYTES_MAX];
+    struct credential credential = {.kind = CREDENTIAL_STREAMER,
+                                    .subject = f->video.streamer_id,
+                                    .display_name = slice_str(f->name),
+                                    .pk = f->key.pk,
+                                    .zone_id = f->video.zone_id,
+                                    .key_epoch = 1,
+                                    .serial = 7,
+                                    .not_after_us = UINT64_MAX};
+    struct signkey zone;
+    key_of(zone_id, &zone);
+    struct writer w = writer_of(body, sizeof(body)), out = writer_of(buf, sizeof(buf));
+    credential_encode(&credential, &w);
+    signed_append(&out, OBJECT_CREDENTIAL, slice_of(body, w.len), &zone);
+    CHECK(!w.full && !out.full);
+    return arena_copy(arena, slice_of(buf, out.len));
+}
+
 struct storage_row film_row(const struct film *f, bool final, struct arena *arena)
 {
     uint8_t body[OBJECT_BYTES_MAX], buf[OBJECT_BYTES_MAX];
@@ -212,9 +279,9 @@ struct storage_row film_row(const struct film *f, bool final, struct arena *aren
         .has_video = true,
         .video = final ? f->final : f->video,
         .stream = f->stream,
-        .credential = arena_copy(arena, slice_str("credential of the streamer")),
+        .credential = credential_of(f, arena),
         .thumbnail = slice_str("12456"),
-        .streamer_name = slice_str("Jean"),
+        .streamer_name = slice_str(f->name),
     };
     struct writer w = writer_of(body, sizeof(body)), out = writer_of(buf, sizeof(buf));
     video_encode(&row.video, &w);
@@ -224,6 +291,26 @@ struct storage_row film_row(const struct film *f, bool final, struct arena *aren
     row.statement_hash = object_hash(OBJECT_VIDEO, slice_of(body, w.len));
     if (final)
         row.manifest = arena_copy(arena, manifest_signed(f, buf, sizeof(buf)));
+    return row;
+}
+
+struct storage_row film_deletion(const struct film *f, uint64_t revision_us, struct arena *arena)
+{
+    uint8_t body[OBJECT_BYTES_MAX], buf[OBJECT_BYTES_MAX];
+    const struct deletion d = {f->video.zone_id, f->video.video_id, f->video.streamer_id,
+                               revision_us};
+    struct storage_row row = {.has_deletion = true,
+                              .video = {.zone_id = d.zone_id,
+                                        .video_id = d.video_id,
+                                        .streamer_id = d.streamer_id,
+                                        .revision_us = revision_us},
+                              .credential = credential_of(f, arena)};
+    struct writer w = writer_of(body, sizeof(body)), out = writer_of(buf, sizeof(buf));
+    deletion_encode(&d, &w);
+    signed_append(&out, OBJECT_DELETION, slice_of(body, w.len), &f->key);
+    CHECK(!w.full && !out.full);
+    row.statement = arena_copy(arena, slice_of(buf, out.len));
+    row.statement_hash = object_hash(OBJECT_DELETION, slice_of(body, w.len));
     return row;
 }
 
@@ -248,129 +335,4 @@ void film_hold(const struct film *f, struct storage_row *row, struct arena *aren
     row->holding_row.type = type;
     row->holding_row.object = arena_copy(arena, slice_of(buf, out.len));
     row->holding_row.edge_credential = arena_copy(arena, slice_str("credential of the edge"));
-}
-
-/* ---- operations ---- */
-
-static uint64_t next_token;
-
-static struct storage_op *op_new(enum storage_kind kind)
-{
-    return storage_op_new(kind, ++next_token);
-}
-
-static struct id id_of(const char *text)
-{
-    struct id id;
-    CHECK(id_parse(slice_str(text), &id) == ERR_OK);
-    return id;
-}
-
-struct storage_op *op_claim(const struct film *f)
-{
-    struct storage_op *op = op_new(STORAGE_CLAIM);
-    op->u.row = film_row(f, false, &op->arena);
-    return op;
-}
-
-struct storage_op *op_live(const struct film *f, uint64_t hlc)
-{
-    CHECK(f->video.live);
-    struct storage_op *op = op_claim(f);
-    film_hold(f, &op->u.row, &op->arena, "edge1", OBJECT_PRESENCE, 1, hlc);
-    return op;
-}
-
-struct storage_op *op_copy(const struct film *f)
-{
-    struct storage_op *op = op_new(STORAGE_COPY_BEGIN);
-    op->u.copy_begin.video_id = f->video.video_id;
-    op->u.copy_begin.stream = f->stream;
-    return op;
-}
-
-struct storage_op *op_part(const struct film *f, size_t i)
-{
-    struct storage_op *op = op_new(STORAGE_PART_PUT);
-    struct part part;
-    op->u.part_put.packet =
-        msg_new(slice_of(NULL, 0), slice_of(f->parts[i].packet, f->parts[i].len), NULL);
-    CHECK(part_decode(op->u.part_put.packet->payload, &part) == ERR_OK);
-    op->u.part_put.video_id = f->video.video_id;
-    op->u.part_put.stream = f->stream;
-    op->u.part_put.chunk = part.chunk;
-    op->u.part_put.statement = part.statement;
-    op->u.part_put.sig = part.sig;
-    op->u.part_put.statement_hash = object_hash(OBJECT_CHUNK, part.statement);
-    op->u.part_put.index = part.index;
-    return op;
-}
-
-struct storage_op *op_finish(const struct film *f, uint64_t hlc, const char *receipt)
-{
-    struct storage_op *op = op_new(STORAGE_FINISH);
-    op->u.finish.stream = f->stream;
-    op->u.finish.manifest = f->manifest;
-    op->u.finish.row = film_row(f, true, &op->arena);
-    film_hold(f, &op->u.finish.row, &op->arena, "edge1", OBJECT_CUSTODY, 1, hlc);
-    op->u.finish.receipt = arena_copy(&op->arena, slice_str(receipt));
-    return op;
-}
-
-struct storage_op *op_merge(const struct film *f, bool final, const char *edge_id,
-                            enum object_type type, uint8_t state, uint64_t hlc)
-{
-    struct storage_op *op = op_new(STORAGE_ROW_MERGE);
-    op->u.row = film_row(f, final, &op->arena);
-    film_hold(f, &op->u.row, &op->arena, edge_id, type, state, hlc);
-    return op;
-}
-
-struct storage_op *op_get(const char *video_id)
-{
-    struct storage_op *op = op_new(STORAGE_VIDEO_GET);
-    op->u.video_get.video_id = id_of(video_id);
-    return op;
-}
-
-struct storage_op *op_read(const char *video_id, uint32_t chunk, uint32_t part, uint32_t bytes_max)
-{
-    struct storage_op *op = op_new(STORAGE_PARTS_READ);
-    op->u.parts_read.video_id = id_of(video_id);
-    op->u.parts_read.chunk = chunk;
-    op->u.parts_read.part = part;
-    op->u.parts_read.bytes_max = bytes_max;
-    return op;
-}
-
-struct storage_op *op_list(const char *after, uint32_t limit)
-{
-    struct storage_op *op = op_new(STORAGE_LIST);
-    op->u.list = (struct list_request){.limit = limit, .after = slice_str(after)};
-    return op;
-}
-
-struct storage_op *op_page(const char *after)
-{
-    struct storage_op *op = op_new(STORAGE_DB_PAGE);
-    op->u.db_page.first = !after[0];
-    if (after[0])
-        op->u.db_page.after = id_of(after);
-    return op;
-}
-
-struct storage_op *op_meta(const char *key, struct slice value)
-{
-    struct storage_op *op = op_new(STORAGE_META_PUT);
-    snprintf(op->u.meta_put.key, sizeof(op->u.meta_put.key), "%s", key);
-    op->u.meta_put.value = arena_copy(&op->arena, value);
-    return op;
-}
-
-void film_upload(struct world *w, const struct film *f)
-{
-    CHECK(world_err(w, op_claim(f)) == ERR_OK);
-    for (size_t i = 0; i < f->parts_n; i++)
-        CHECK(world_err(w, op_part(f, i)) == ERR_OK);
-    CHECK(world_err(w, op_finish(f, f->video.created_us, "receipt")) == ERR_OK);
 }

@@ -29,6 +29,11 @@ int64_t world_int(struct world *w, const char *sql);
 /* world_text: the first column of every row, joined by spaces; static. */
 const char *world_text(struct world *w, const char *sql);
 void world_exec(struct world *w, const char *sql);
+/* world_freed: wait until nothing that was dropped takes room any more. */
+void world_freed(struct world *w);
+/* world_root_is_right: the digests of all rows are those of what is in them, and the root is their
+ * sum. After a completion. */
+bool world_root_is_right(struct world *w);
 /* world_lock: keep the database locked, as an operator might, until world_unlock. */
 struct sqlite3;
 struct sqlite3 *world_lock(struct world *w, const char *how);
@@ -45,6 +50,7 @@ struct film {
     struct video video; /* as at init; revision_us is created_us + 1 */
     struct video final; /* with the manifest; revision_us is created_us + 2 */
     struct hash stream;
+    const char *name; /* the streamer's, in its credential; "Jean" */
     struct signkey key;
     struct manifest manifest;
     size_t parts_n;
@@ -67,6 +73,9 @@ struct storage_row film_row(const struct film *f, bool final, struct arena *aren
 void film_hold(const struct film *f, struct storage_row *row, struct arena *arena,
                const char *edge_id, enum object_type type, uint8_t state, uint64_t hlc);
 
+/* film_deletion: the streamer's deletion. */
+struct storage_row film_deletion(const struct film *f, uint64_t revision_us, struct arena *arena);
+
 struct storage_op *op_claim(const struct film *f);
 /* op_live: a claim of a film whose video.live was set, with edge1's presence. */
 struct storage_op *op_live(const struct film *f, uint64_t hlc);
@@ -77,6 +86,27 @@ struct storage_op *op_finish(const struct film *f, uint64_t hlc, const char *rec
 /* op_merge: the row at init or the final one, with a holding of an edge. */
 struct storage_op *op_merge(const struct film *f, bool final, const char *edge_id,
                             enum object_type type, uint8_t state, uint64_t hlc);
+/* op_deleted: the deletion as another edge sends it; op_delete: as its streamer asks for it. */
+struct storage_op *op_deleted(const struct film *f, uint64_t revision_us);
+struct storage_op *op_delete(const struct film *f, uint64_t revision_us);
+/* op_custody: edge1 puts its own row. op_cached: a fetch ends without one. */
+struct storage_op *op_custody(const struct film *f, uint8_t state, uint64_t hlc);
+struct storage_op *op_cached(const struct film *f);
+struct storage_op *op_touch(const char *video_id, uint64_t used_us);
+/* op_trim: keep: an id, or NULL. */
+struct storage_op *op_trim(uint64_t bytes_max, const char *keep);
+struct storage_op *op_horizon(uint64_t horizon_us);
+struct storage_op *op_bootstrap(uint64_t kept_hlc);
+struct storage_op *op_orphans(void);
+/* op_digests: of one node. op_leaf: of one leaf, entries above `from` (NULL: all). */
+struct storage_op *op_digests(uint8_t depth, uint16_t prefix);
+struct storage_op *op_leaf(uint16_t leaf, const uint8_t *from);
+/* op_bundle: the page after another one; NULL: the first. */
+struct storage_op *op_bundle(const struct storage_done *after);
+struct storage_op *op_rows(const struct sync_want *rows, size_t n);
+struct storage_op *op_scan(const char *after, const char *only);
+/* op_probe: of parts that are picked. */
+struct storage_op *op_probe(const struct film *f, uint64_t seed);
 struct storage_op *op_get(const char *video_id);
 struct storage_op *op_read(const char *video_id, uint32_t chunk, uint32_t part, uint32_t bytes_max);
 struct storage_op *op_list(const char *after, uint32_t limit);
@@ -85,5 +115,9 @@ struct storage_op *op_meta(const char *key, struct slice value);
 
 /* film_upload: claim, all parts, finish; every one succeeds. */
 void film_upload(struct world *w, const struct film *f);
+/* world_fill: videos video000… of one small part, with custody of edges edge000… */
+void world_fill(struct world *w, unsigned videos, unsigned edges);
+/* film_fetch: edge2 has it: copy it here, into the cache, as used at that time. */
+void film_fetch(struct world *w, const struct film *f, uint64_t used_us);
 
 #endif

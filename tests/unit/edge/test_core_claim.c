@@ -95,6 +95,34 @@ static void test_init_refused(void **state)
     refused(c, stage_init_event(c->s, c->r), CODE_NOT_READY);
 }
 
+/* A revision from the future would win against every one that comes after it. */
+static void test_init_from_the_future(void **state)
+{
+    struct scene *c = *state;
+    struct event *ev = stage_init_event(c->s, c->r);
+    ev->u.init.video.revision_us = c->s->utc_us + HLC_AHEAD_MAX_US + 1;
+    refused(c, ev, CODE_BAD_REQUEST);
+    ev = stage_init_event(c->s, c->r);
+    ev->u.init.video.revision_us = c->s->utc_us + HLC_AHEAD_MAX_US;
+    stage_do(c->s, ev);
+    assert_int_equal(stage_count(c->s, MESSAGE_UPLOAD_ACK), 1);
+}
+
+/* What the others take for forgotten is not begun: it would be listed here alone. */
+static void test_init_from_before_the_horizon(void **state)
+{
+    struct scene *c = *state;
+    uint64_t horizon_us = c->s->core->root.horizon_us;
+    assert_true(horizon_us);
+    struct event *ev = stage_init_event(c->s, c->r);
+    ev->u.init.video.revision_us = horizon_us;
+    refused(c, ev, CODE_BAD_REQUEST);
+    ev = stage_init_event(c->s, c->r);
+    ev->u.init.video.revision_us = horizon_us + 1;
+    stage_do(c->s, ev);
+    assert_int_equal(stage_count(c->s, MESSAGE_UPLOAD_ACK), 1);
+}
+
 static void test_init_before_enrolment(void **state)
 {
     struct scene *c = *state;
@@ -238,6 +266,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_init),
         T(test_init_refused),
+        T(test_init_from_the_future),
+        T(test_init_from_before_the_horizon),
         T(test_init_before_enrolment),
         T(test_init_replayed),
         T(test_init_skewed),

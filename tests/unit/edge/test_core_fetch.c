@@ -62,6 +62,12 @@ static int teardown(void **state)
     return 0;
 }
 
+static void beat(struct stage *s)
+{
+    stage_do(s, stage_status_event("edge2", true));
+    stage_do(s, stage_status_event("edge3", true));
+}
+
 /* ---- viewers at edge1 ---- */
 
 static void watch(struct stage *s, const char *client_id, const char *video_id)
@@ -156,10 +162,9 @@ static void running(struct scene *c)
     stage_forget(c->s);
 }
 
-static int custody(struct scene *c)
+static bool whole(struct scene *c)
 {
-    struct id video_id = stage_id("video1");
-    return memory_store_holding(c->s->store, OBJECT_CUSTODY, &video_id, &edge1.id);
+    return memory_store_whole(c->s->store, &c->r->stream);
 }
 
 /* ---- to the end ---- */
@@ -177,14 +182,12 @@ static void test_fetch(void **state)
     assert_int_equal(stage_count(c->s, MESSAGE_WATCH_END), 1);
     assert_int_equal(stage_count(c->s, MESSAGE_ERROR), 0);
     assert_int_equal(c->s->core->ingests.count, 0);
-    assert_int_equal(custody(c), 1);
-    const struct db_update *m = stage_last(c->s, MESSAGE_DB_UPDATE)->body;
-    assert_int_equal(m->holding.type, OBJECT_CUSTODY);
-    assert_true(slice_eq(m->statement, c->r->final_statement) && m->manifest.len);
+    assert_true(whole(c));
+    assert_int_equal(stage_count(c->s, MESSAGE_DB_UPDATE), 0); /* a cached copy: see custody.c */
     stage_forget(c->s);
     watch(c->s, "viewer2", "video1");
     const struct watch_info *info = stage_last(c->s, MESSAGE_WATCH_INFO)->body;
-    assert_true(slice_eq_str(info->edges, "edge2,edge3,edge1"));
+    assert_true(slice_eq_str(info->edges, "edge2,edge3"));
     assert_int_equal(core_counter(c->s->core, COUNT_fetches_started), 1);
 }
 
@@ -244,8 +247,7 @@ static void test_between_two_edges(void **state)
     stage_forget(source);
     stage_forget(c->s);
     watch(c->s, "viewer1", "video2");
-    for (int i = 0;
-         i < 100 && custody(c) != 1 && memory_store_parts(c->s->store, &r->stream) < r->n; i++) {
+    for (int i = 0; i < 100 && memory_store_parts(c->s->store, &r->stream) < r->n; i++) {
         exchange(c->s, source, r);
         assert_true(source->core->views.count == 1);
         exchange(source, c->s, r);
@@ -287,22 +289,71 @@ static void test_no_source(void **state)
     asked(c->s, "edge2", WATCH_INIT);
 }
 
+/* Sources that are there and do not answer are asked in turn, with pauses that grow, until
+ * FETCH_PATIENCE_US has brought nothing. */
 static void test_silent_sources(void **state)
 {
     struct scene *c = *state;
     watch(c->s, "viewer1", "video1");
     seek(c->s, "viewer1", 1);
-    static const char *const order[] = {"edge2", "edge3", "edge2", "edge3"};
-    for (int i = 0; i < 4; i++) {
-        asked(c->s, order[i], WATCH_INIT);
-        assert_int_equal(stage_count(c->s, MESSAGE_ERROR), 0);
+    static const unsigned pauses_s[] = {1, 2, 4, 8};
+    for (int round = 0; round < 4; round++) {
+        asked(c->s, "edge2", WATCH_INIT);
         stage_pass(c->s, SILENCE_US - 1);
-        asked(c->s, order[i], WATCH_INIT);
+        asked(c->s, "edge2", WATCH_INIT);
         stage_pass(c->s, 1);
+        asked(c->s, "edge3", WATCH_INIT);
+        stage_pass(c->s, SILENCE_US);
+        stage_forget(c->s);
+        beat(c->s);
+        stage_pass(c->s, pauses_s[round] * STAGE_S - 1);
+        assert_int_equal(stage_count(c->s, MESSAGE_WATCH_REQUEST), 0);
+        stage_pass(c->s, 1);
+        beat(c->s);
+    }
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(stage_count(c->s, MESSAGE_ERROR), 0);
+        beat(c->s);
+        seek(c->s, "viewer1", 2 + (uint32_t)i);
+        stage_pass(c->s, 10 * STAGE_S);
     }
     stage_expect_error(c->s, CODE_NOT_READY, TOPIC_WATCH_REPLY, "viewer1");
     assert_int_equal(c->s->core->ingests.count, 0);
     assert_int_equal(core_counter(c->s->core, COUNT_fetches_failed), 1);
+}
+
+/* A source that is busy is there: it is asked until it has time. */
+static void test_busy_source(void **state)
+{
+    struct scene *c = *state;
+    stage_do(c->s, stage_status_event("edge3", false));
+    watch(c->s, "viewer1", "video1");
+    for (int i = 0; i < 30; i++) {
+        if (stage_count(c->s, MESSAGE_WATCH_REQUEST))
+            stage_do(c->s, error_event("edge2"));
+        stage_forget(c->s);
+        stage_pass(c->s, 8 * STAGE_S);
+        stage_do(c->s, stage_status_event("edge2", true));
+    }
+    assert_int_equal(core_counter(c->s->core, COUNT_fetches_failed), 0);
+    while (!stage_count(c->s, MESSAGE_WATCH_REQUEST))
+        stage_pass(c->s, STAGE_S / 10);
+    stage_do(c->s, info_event("edge2", TOKEN_BYTES));
+    parts(c, 0, c->r->n);
+    assert_true(whole(c));
+}
+
+/* The last source goes away: who waits is told, and not after a minute. */
+static void test_sources_go_away(void **state)
+{
+    struct scene *c = *state;
+    watch(c->s, "viewer1", "video1");
+    seek(c->s, "viewer1", 1);
+    stage_pass(c->s, 2 * SILENCE_US); /* the pause begins */
+    stage_do(c->s, stage_status_event("edge2", false));
+    stage_do(c->s, stage_status_event("edge3", false));
+    stage_pass(c->s, STAGE_S);
+    stage_expect_error(c->s, CODE_NOT_READY, TOPIC_WATCH_REPLY, "viewer1");
 }
 
 static void test_source_refuses(void **state)
@@ -323,7 +374,7 @@ static void test_source_refuses(void **state)
     stage_do(c->s, error_event("edge3")); /* while parts flow, anybody may have said it */
     assert_int_equal(stage_count(c->s, MESSAGE_WATCH_REQUEST), 0);
     parts(c, 1, c->r->n);
-    assert_int_equal(custody(c), 1);
+    assert_true(whole(c));
 }
 
 /* Silence in the middle: seeks, and in the end another source, from where the first one stopped. */
@@ -343,7 +394,7 @@ static void test_source_dies(void **state)
     stage_do(c->s, info_event("edge3", TOKEN_BYTES));
     expect_seek(c->s, "edge3", 3, 2);
     parts(c, 7, c->r->n);
-    assert_int_equal(custody(c), 1);
+    assert_true(whole(c));
 }
 
 static void test_gap(void **state)
@@ -357,7 +408,7 @@ static void test_gap(void **state)
     parts(c, 5, 8); /* still from before the seek */
     assert_int_equal(stage_count(c->s, MESSAGE_WATCH_REQUEST), 1);
     parts(c, 3, c->r->n);
-    assert_int_equal(custody(c), 1);
+    assert_true(whole(c));
 }
 
 static void test_wrong_part(void **state)
@@ -379,7 +430,7 @@ static void test_wrong_part(void **state)
     stage_do(c->s, ev);
     assert_int_equal(core_counter(c->s->core, COUNT_parts_refused), 2);
     parts(c, 1, c->r->n);
-    assert_int_equal(custody(c), 1);
+    assert_true(whole(c));
 }
 
 /* A chunk that the streamer signed but left out of the manifest would spoil the copy for good. */
@@ -393,7 +444,7 @@ static void test_beyond_the_manifest(void **state)
     assert_int_equal(core_counter(c->s->core, COUNT_parts_refused), 1);
     c->s->commit_at_once = true;
     stage_settle(c->s);
-    assert_int_equal(custody(c), 1);
+    assert_true(whole(c));
 }
 
 static void test_ends_early(void **state)
@@ -424,7 +475,7 @@ static void test_storage_full(void **state)
     stage_do(c->s, info_event("edge2", TOKEN_BYTES));
     expect_seek(c->s, "edge2", 3, 1); /* what is kept need not come again */
     parts(c, 6, c->r->n);
-    assert_int_equal(custody(c), 1);
+    assert_true(whole(c));
 }
 
 /* Given up with parts on their way to the disk, begun again before they come back. */
@@ -435,16 +486,14 @@ static void test_begun_again_at_once(void **state)
     running(c);
     s->commit_at_once = false;
     parts(c, 0, 4);
+    stage_do(s, stage_status_event("edge2", false));
     stage_do(s, stage_status_event("edge3", false));
-    for (int i = 0; i < 3; i++) {
-        struct event *ev = part_event(c->r, 4);
-        ev->u.part.part.chunk.prev.b[0] ^= 1;
-        ev->u.part.part.index = 3;
-        ev->u.part.statement_hash.b[0] ^= 1;
-        stage_do(s, ev);
-        stage_do(s, info_event("edge2", TOKEN_BYTES));
-    }
+    struct event *ev = part_event(c->r, 4);
+    ev->u.part.part.index = 3;
+    ev->u.part.statement_hash.b[0] ^= 1;
+    stage_do(s, ev);
     assert_int_equal(s->core->ingests.count, 0); /* no source is left */
+    stage_do(s, stage_status_event("edge2", true));
     watch(s, "viewer1", "video1");
     assert_int_equal(s->core->fetches, 1);
     s->commit_at_once = true;
@@ -452,7 +501,7 @@ static void test_begun_again_at_once(void **state)
     stage_do(s, info_event("edge2", TOKEN_BYTES));
     expect_seek(s, "edge2", 2, 3);
     parts(c, 4, c->r->n);
-    assert_int_equal(custody(c), 1);
+    assert_true(whole(c));
 }
 
 static void test_credit_follows_the_disk(void **state)
@@ -495,7 +544,25 @@ static void test_resumes_after_a_crash(void **state)
     stage_do(c->s, info_event("edge2", TOKEN_BYTES));
     expect_seek(c->s, "edge2", 3, 1);
     parts(c, 6, c->r->n);
-    assert_int_equal(custody(c), 1);
+    assert_true(whole(c));
+}
+
+/* Every part is there, but the edge went down before the copy was finished: nobody is asked. */
+static void test_finishes_after_a_crash(void **state)
+{
+    struct scene *c = *state;
+    running(c);
+    parts(c, 0, c->r->n - 1);
+    c->s->commit_at_once = false;
+    stage_step(c->s, part_event(c->r, c->r->n - 1));
+    assert_true(memory_store_commit(c->s->store, 1));
+    c->s->commit_at_once = true;
+    stage_restart(c->s);
+    assert_false(whole(c));
+    watch(c->s, "viewer1", "video1");
+    assert_true(whole(c));
+    assert_int_equal(stage_count(c->s, MESSAGE_WATCH_REQUEST), 0);
+    assert_int_equal(c->s->core->ingests.count, 0);
 }
 
 /* ---- limits ---- */
@@ -519,7 +586,7 @@ static void test_limit(void **state)
     assert_int_equal(s->core->fetches, FETCHES_MAX);
     assert_int_equal(core_counter(s->core, COUNT_fetches_started), FETCHES_MAX);
     assert_int_equal(stage_count(s, MESSAGE_WATCH_INFO), FETCHES_MAX + 1);
-    stage_pass(s, 20 * STAGE_S);
+    stage_pass(s, 30 * STAGE_S); /* edge2 is silent */
     assert_int_equal(s->core->fetches, 0);
     stage_do(s, stage_status_event("edge2", true));
     watch(s, viewer, id);
@@ -539,8 +606,10 @@ static void test_many_viewers_of_a_failure(void **state)
         seek(s, id, 1);
     }
     assert_int_equal(s->core->views_wanting, 600);
+    stage_do(s, stage_status_event("edge2", false));
+    stage_do(s, stage_status_event("edge3", false));
     stage_forget(s);
-    stage_pass(s, 4 * SILENCE_US);
+    stage_pass(s, SILENCE_US);
     assert_int_equal(stage_count(s, MESSAGE_ERROR), UNVERIFIED_ANSWERS_PER_S_MAX);
     assert_int_equal(s->core->views_wanting, 0);
 }
@@ -569,6 +638,8 @@ int main(void)
         T(test_sources_offline),
         T(test_no_source),
         T(test_silent_sources),
+        T(test_busy_source),
+        T(test_sources_go_away),
         T(test_source_refuses),
         T(test_source_dies),
         T(test_gap),
@@ -579,6 +650,7 @@ int main(void)
         T(test_begun_again_at_once),
         T(test_credit_follows_the_disk),
         T(test_resumes_after_a_crash),
+        T(test_finishes_after_a_crash),
         T(test_limit),
         T(test_many_viewers_of_a_failure),
         T(test_stop),

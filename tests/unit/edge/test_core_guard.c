@@ -150,34 +150,6 @@ static void test_all_views_are_paced(void **state)
 
 /* ---- the catalogue ---- */
 
-static const struct db_request *asked(const struct stage *s)
-{
-    return stage_last(s, MESSAGE_DB_REQUEST)->body;
-}
-
-/* An edge that comes back may hold what nobody told us meanwhile: it is asked itself. */
-static void test_a_peer_that_comes_back_is_asked(void **state)
-{
-    struct stage *s = *state;
-    stage_pass(s, 60 * STAGE_S); /* the first asking came to nothing */
-    stage_forget(s);
-    stage_do(s, stage_status_event("edge2", true));
-    stage_pass(s, STAGE_S);
-    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
-    assert_true(slice_eq_str(asked(s)->from, "edge2"));
-    stage_do(s, stage_rows_event(NULL, 0, 1, 1));
-    stage_forget(s);
-    for (int i = 0; i < 20; i++) {
-        stage_do(s, stage_status_event("edge2", true));
-        stage_pass(s, STAGE_S);
-    }
-    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 0); /* once */
-    stage_do(s, stage_status_event("edge2", false));
-    stage_do(s, stage_status_event("edge2", true));
-    stage_pass(s, STAGE_S);
-    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
-}
-
 static void test_only_who_is_named_answers(void **state)
 {
     struct stage *s = *state;
@@ -191,28 +163,6 @@ static void test_only_who_is_named_answers(void **state)
         (struct db_request){.edge_id = stage_id("edge9"), .from = slice_str("edge1")};
     stage_do(s, ev);
     assert_int_equal(stage_count(s, MESSAGE_DB_PAGE), 1);
-}
-
-/* An answer with a hole is no answer, and one that nobody asked for changes nothing. */
-static void test_a_hole_is_asked_again(void **state)
-{
-    struct stage *s = *state;
-    stage_do(s, event_new(EVENT_BUS_UP));
-    stage_forget(s);
-    stage_do(s, stage_rows_event(NULL, 0, 1, 0));
-    stage_do(s, stage_rows_event(NULL, 0, 3, 3)); /* page 2 was lost */
-    stage_pass(s, 4 * STAGE_S);
-    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
-    for (uint32_t page = 1; page <= 3; page++)
-        stage_do(s, stage_rows_event(NULL, 0, page, page == 3 ? 3 : 0));
-    stage_forget(s);
-    stage_pass(s, 60 * STAGE_S);
-    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 0);
-    struct reel *r = film("video1");
-    struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
-    stage_do(s, stage_rows_event(&row, 1, 1, 1));
-    assert_int_equal(s->core->videos, 0);
-    reel_free(r);
 }
 
 /* ---- the disk refuses ---- */
@@ -307,9 +257,7 @@ int main(void)
         T(test_credential_ends_amid_a_live),
         T(test_one_view_is_paced),
         T(test_all_views_are_paced),
-        T(test_a_peer_that_comes_back_is_asked),
         T(test_only_who_is_named_answers),
-        T(test_a_hole_is_asked_again),
         T(test_a_withdrawal_is_tried_again),
         T(test_an_old_withdrawal_spares_a_new_live),
         T(test_nothing_new_while_stopping),

@@ -159,20 +159,78 @@ static void test_replaced(void **state)
     assert_int_equal(c->s->core->lives.count, 1);
     assert_int_equal(c->s->core->ingests.count, 1);
     assert_int_equal(presence(c), 1);
-    const struct db_update *gone = stage_nth(c->s, MESSAGE_DB_UPDATE, 0)->body;
-    const struct db_update *come = stage_nth(c->s, MESSAGE_DB_UPDATE, 1)->body;
-    struct holding before;
-    struct holding after;
-    assert_int_equal(
-        holding_open(OBJECT_PRESENCE, gone->holding.object, &c->s->edge.key.pk, &before), ERR_OK);
-    assert_int_equal(
-        holding_open(OBJECT_PRESENCE, come->holding.object, &c->s->edge.key.pk, &after), ERR_OK);
-    assert_true(gone->removal && before.state == 0 && after.state == 1 && before.hlc < after.hlc);
+    assert_int_equal(stage_count(c->s, MESSAGE_DB_UPDATE), 1); /* which takes the old one's place */
+    const struct db_update *m = stage_last(c->s, MESSAGE_DB_UPDATE)->body;
+    struct holding h;
+    assert_int_equal(holding_open(OBJECT_PRESENCE, m->holding.object, &c->s->edge.key.pk, &h),
+                     ERR_OK);
+    assert_true(!m->removal && h.state == 1 && hash_eq(&h.stream, &second->stream));
     stage_parts(c->s, c->r, 3, 4);
     assert_int_equal(core_counter(c->s->core, COUNT_parts_unknown_stream), 1);
     stage_parts(c->s, second, 0, second->n);
     assert_int_equal(stage_packets(c->s, TOPIC_LIVE_PARTS, "live1"), second->n);
     reel_free(second);
+}
+
+/* A claim that is refused ends nothing. */
+static void test_not_replaced(void **state)
+{
+    struct scene *c = *state;
+    struct reel *second = live_reel(&alice, 2, 1);
+    begin(c);
+    stage_parts(c->s, c->r, 0, 3);
+    memory_store_fail(c->s->store, ERR_STORAGE_FULL, 0, 1);
+    stage_do(c->s, stage_init_event(c->s, second));
+    stage_expect_error(c->s, CODE_STORAGE_FULL, TOPIC_LIVE_UPLOAD_REPLY, "alice");
+    assert_int_equal(stage_count(c->s, MESSAGE_WATCH_END), 0);
+    stage_parts(c->s, c->r, 3, 6);
+    assert_int_equal(stage_packets(c->s, TOPIC_LIVE_PARTS, "live1"), 3);
+    assert_int_equal(presence(c), 1);
+    reel_free(second);
+}
+
+/* The old stream falls silent while the new one is being claimed: its withdrawal is the older. */
+static void test_ends_while_it_is_replaced(void **state)
+{
+    struct scene *c = *state;
+    struct reel *second = live_reel(&alice, 2, 1);
+    begin(c);
+    c->s->commit_at_once = false;
+    stage_do(c->s, stage_init_event(c->s, second));
+    stage_pass(c->s, LIVE_IDLE_TIMEOUT_US + STAGE_S);
+    assert_int_equal(stage_count(c->s, MESSAGE_WATCH_END), 1);
+    assert_int_equal(c->s->core->lives.count, 0);
+    c->s->commit_at_once = true;
+    stage_settle(c->s);
+    assert_int_equal(c->s->core->lives.count, 1);
+    assert_int_equal(c->s->core->ingests.count, 1);
+    assert_int_equal(presence(c), 1);
+    reel_free(second);
+}
+
+/* A renewed credential is what joiners get, and what the catalogue keeps. */
+static void test_renewed(void **state)
+{
+    struct scene *c = *state;
+    struct member renewed;
+    member_make_as("alice",
+                   &(struct member_spec){.kind = CREDENTIAL_STREAMER,
+                                         .not_before_us = REEL_UTC_US - REEL_DAY_US,
+                                         .not_after_us = REEL_UTC_US + 200 * REEL_DAY_US},
+                   &renewed);
+    begin(c);
+    struct event *ev = stage_init_event(c->s, c->r);
+    ev->u.init.init.credential = member_credential(&renewed);
+    assert_int_equal(
+        credential_open(ev->u.init.init.credential, &c->s->core->zone, &ev->u.init.credential),
+        ERR_OK);
+    stage_do(c->s, ev);
+    assert_int_equal(
+        c->s->core->counters[COUNT_rows_merged] + c->s->core->counters[COUNT_rows_unchanged], 1);
+    assert_int_equal(presence(c), 1);
+    stage_do(c->s, stage_join_event("viewer1", "live1", (struct slice){0}));
+    const struct watch_info *info = stage_last(c->s, MESSAGE_LIVE_INFO_ONE)->body;
+    assert_true(slice_eq(info->credential, member_credential(&renewed)));
 }
 
 static void test_two_inits_at_once(void **state)
@@ -585,6 +643,9 @@ int main(void)
         T(test_begin_refused),
         T(test_foreign_streamer),
         T(test_replaced),
+        T(test_not_replaced),
+        T(test_ends_while_it_is_replaced),
+        T(test_renewed),
         T(test_two_inits_at_once),
         T(test_init_while_running),
         cmocka_unit_test(test_limit),

@@ -74,6 +74,10 @@ static int group_teardown(void **state)
 static void streamer_acts(struct stage *s)
 {
     uint32_t at[] = {below(STREAMERS), below(IDS), below(TAKES), below(KINDS)};
+    if (below(8)) { /* mostly ids that nobody else takes */
+        at[1] %= IDS / 2;
+        at[0] = at[1] % STREAMERS;
+    }
     const struct reel *r = reels[at[0]][at[1]][at[2]][at[3]];
     size_t *n = &sent[at[0]][at[1]][at[2]][at[3]];
     uint32_t what = below(40);
@@ -159,15 +163,50 @@ static void source_sends(struct stage *s)
     }
 }
 
+static void asks_for_proof(struct stage *s)
+{
+    uint32_t id = below(IDS / 2);
+    const struct reel *r = reels[id % STREAMERS][id][below(TAKES)][0];
+    struct sync_message m = {.kind = SYNC_PROBE, .edge_id = edge2.id};
+    m.u.probe.video_id = r->video.video_id;
+    m.u.probe.stream = r->stream;
+    m.u.probe.n = below(PROBE_PARTS_MAX);
+    for (size_t i = 0; i < m.u.probe.n; i++)
+        m.u.probe.parts[i].chunk = 1 + below(4);
+    stage_step(s, stage_sync_event(&m));
+}
+
+/* Now and then a deletion, by either way, and a holding without its claim. */
+static void deletes(struct stage *s, const struct reel *r, struct storage_row *row)
+{
+    uint32_t what = below(12);
+    if (what == 0)
+        stage_step(s, stage_delete_event(s, r, r->final_video.revision_us + 1, NULL));
+    if (what == 1) {
+        struct storage_row gone =
+            stage_deletion_row(&s->arena, r, r->final_video.revision_us + 1, below(2));
+        stage_step(s, stage_row_event(&gone));
+    }
+    if (what == 2) {
+        row->has_video = false;
+        stage_step(s, stage_row_event(row));
+    }
+    if (what == 3)
+        stage_step(s, stage_beat_event(&(struct stage_beat){.edge_id = "edge2", .time_us = 1}));
+}
+
 static void edges_act(struct stage *s)
 {
-    const struct reel *r = reels[below(STREAMERS)][below(IDS)][below(TAKES)][below(KINDS)];
+    uint32_t id = below(8) ? IDS / 2 + below(IDS / 2) : below(IDS); /* mostly no streamer's here */
+    const struct reel *r = reels[below(STREAMERS)][id][below(TAKES)][below(KINDS)];
     struct storage_row row =
         stage_row(&s->arena, r, &edge2, (uint8_t)below(2), stage_hlc(s) << below(16) / 15);
     char asker[32];
     struct event *ev;
-    switch (below(6)) {
+    switch (below(8)) {
     case 0: stage_step(s, stage_row_event(&row)); break;
+    case 6: asks_for_proof(s); break;
+    case 7: deletes(s, r, &row); break;
     case 1: stage_step(s, stage_rows_event(&row, 1, 1, below(2))); break;
     case 2: stage_step(s, stage_status_event("edge2", below(8) > 0)); break;
     case 3:
@@ -260,6 +299,20 @@ static struct hash run(uint64_t seed, uint64_t *ret_seen)
     return digest;
 }
 
+/* What needs a limit to be reached, or other edges that answer: see tests/sim. */
+static bool rare(enum core_counter k)
+{
+    static const enum core_counter list[] = {
+        COUNT_parts_over_window, COUNT_replays_refused, COUNT_views_refused,  COUNT_gossip_dropped,
+        COUNT_syncs_started,     COUNT_sync_rows_sent,  COUNT_copies_dropped, COUNT_cache_evicted,
+        COUNT_probes_failed,     COUNT_probes_answered,
+    };
+    for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+        if (list[i] == k)
+            return true;
+    return false;
+}
+
 static void test_replay(void **state)
 {
     (void)state;
@@ -270,9 +323,8 @@ static void test_replay(void **state)
     assert_memory_equal(first.b, again.b, HASH_BYTES);
     assert_memory_not_equal(first.b, other.b, HASH_BYTES);
     for (enum core_counter k = 0; k < COUNTERS; k++) /* the runs go everywhere */
-        if (k != COUNT_parts_over_window && k != COUNT_replays_refused && k != COUNT_views_refused)
-            if (seen[k] == 0)
-                fail_msg("%s never happened", core_counter_name(k));
+        if (seen[k] == 0 && !rare(k))
+            fail_msg("%s never happened", core_counter_name(k));
 }
 
 int main(void)

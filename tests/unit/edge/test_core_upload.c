@@ -464,6 +464,19 @@ static void test_finish_too_early(void **state)
     assert_true(stage_ack(c->s)->receipt.len > 0);
 }
 
+static void test_finish_from_the_future(void **state)
+{
+    struct scene *c = *state;
+    stage_do(c->s, stage_init_event(c->s, c->r));
+    stage_parts(c->s, c->r, 0, c->r->n);
+    struct event *ev = stage_end_event(c->r);
+    ev->u.end.video.revision_us = c->s->utc_us + HLC_AHEAD_MAX_US + 1;
+    stage_do(c->s, ev);
+    stage_expect_error(c->s, CODE_BAD_REQUEST, TOPIC_UPLOAD_REPLY, "alice");
+    stage_do(c->s, stage_end_event(c->r)); /* the upload goes on */
+    assert_true(stage_ack(c->s)->receipt.len > 0);
+}
+
 static void test_finish_with_another_manifest(void **state)
 {
     struct scene *c = *state;
@@ -513,6 +526,7 @@ int main(void)
         T(test_finish),
         T(test_finish_in_one_go),
         T(test_finish_too_early),
+        T(test_finish_from_the_future),
         T(test_finish_with_another_manifest),
     };
 #undef T

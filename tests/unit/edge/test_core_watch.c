@@ -443,6 +443,23 @@ static void ask(struct stage *s, const char *client_id, int video, bool serve)
     stage_step(s, stage_watch_event(&m));
 }
 
+/* Another edge fetches as many of our videos at once as it can. */
+static void test_views_of_an_edge(void **state)
+{
+    struct scene *c = *state;
+    struct stage *s = c->s;
+    stage_do(s, stage_status_event("edge2", true));
+    s->read_at_once = false;
+    for (int i = 0; i < FETCHES_MAX; i++)
+        ask(s, "edge2", i, true);
+    assert_int_equal(s->core->views.count, FETCHES_MAX);
+    stage_forget(s);
+    ask(s, "edge2", FETCHES_MAX, true);
+    stage_expect_error(s, CODE_BUSY, TOPIC_WATCH_REPLY, "edge2");
+    s->read_at_once = true;
+    stage_settle(s);
+}
+
 static void test_views_of_one_client(void **state)
 {
     struct scene *c = *state;
@@ -660,6 +677,7 @@ int main(void)
         T(test_read_fails),
         T(test_original),
         T(test_forgotten),
+        T(test_views_of_an_edge),
         T(test_views_of_one_client),
         T(test_views_of_all),
         T(test_gets_under_way),

@@ -79,7 +79,6 @@ static void test_enrols(void **state)
     stage_do(s, reply_event(&r));
     assert_int_equal(stage_effects(s, EFFECT_TRUST), 1);
     assert_int_equal(stage_count(s, MESSAGE_EDGE_STATUS), 1);
-    assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
     assert_true(core_trust_view(s->core)->has_zone);
     assert_true(slice_eq(memory_store_meta(s->store, "credential"), member_credential(&s->edge)));
     assert_true(slice_eq(memory_store_meta(s->store, "zone_params"), r.params));

@@ -261,6 +261,75 @@ static void test_db_update(void **state)
     assert_true(back.removal && back.holding.type == OBJECT_PRESENCE);
 }
 
+static void test_deletions(void **state)
+{
+    (void)state;
+    struct db_update m = {.removal = true,
+                          .video_id = film->video.video_id,
+                          .streamer_id = alice.id,
+                          .edge_id = edge1.id,
+                          .deletion = slice_str("signed"),
+                          .credential = member_credential(&alice)};
+    struct db_update back;
+    assert_int_equal(db_update_decode(encoded(MESSAGE_DB_UPDATE, &m), &arena, &back), ERR_OK);
+    assert_true(back.removal && slice_eq_str(back.deletion, "signed") && !back.has_holding);
+    struct delete_reply reply = {.video_id = film->video.video_id, .edge_id = edge1.id}, said;
+    assert_int_equal(delete_reply_decode(encoded(MESSAGE_DELETE_REPLY, &reply), &arena, &said),
+                     ERR_OK);
+    assert_true(id_eq(&said.edge_id, &edge1.id));
+}
+
+/* The same rows in the three messages that carry them. */
+static void test_bundles(void **state)
+{
+    (void)state;
+    struct bundle_claim claims[] = {
+        {.object = film->final_statement,
+         .credential = member_credential(&alice),
+         .manifest = film->manifest_bytes,
+         .thumbnail = film->thumbnail},
+        {.deleted = true, .object = slice_str("signed")},
+    };
+    struct holding_row holding = {OBJECT_CUSTODY, slice_str("signed"), member_credential(&edge1)};
+    struct message_bundle m = {.edge_id = edge1.id,
+                               .claims_n = 2,
+                               .holdings_n = 1,
+                               .claims = claims,
+                               .holdings = &holding,
+                               .page = 2,
+                               .pages = 3};
+    static const enum message_kind kinds[] = {MESSAGE_DB_LOT, MESSAGE_DB_BUNDLE, MESSAGE_SYNC_ROWS};
+    for (size_t i = 0; i < 3; i++) {
+        struct slice text = encoded(kinds[i], &m);
+        struct bundle b;
+        bool found = false;
+        assert_int_equal(bundle_decode(text, &arena, &found, &b), ERR_OK);
+        assert_true(found && b.claims_n == 2 && b.holdings_n == 1 && b.skipped == 0);
+        assert_true(slice_eq(b.claims[0].object, film->final_statement));
+        assert_true(b.claims[1].deleted && slice_eq_str(b.claims[1].object, "signed"));
+        assert_true(slice_eq(b.holdings[0].edge_credential, member_credential(&edge1)));
+        assert_int_equal(b.page, kinds[i] == MESSAGE_DB_BUNDLE ? 2 : 0);
+    }
+    struct sync_message sync;
+    assert_int_equal(sync_message_decode(encoded(MESSAGE_SYNC_ROWS, &m), &arena, &sync), ERR_OK);
+    assert_true(sync.kind == SYNC_ROWS && id_eq(&sync.edge_id, &edge1.id));
+    m = (struct message_bundle){.edge_id = edge1.id, .page = 1, .pages = 1};
+    assert_true(
+        slice_eq_str(encoded(MESSAGE_DB_BUNDLE, &m), "{\"claims\":[],\"page\":1,\"pages\":1}"));
+}
+
+static void test_sync(void **state)
+{
+    (void)state;
+    struct sync_want want = {9, {1, 2, 3}};
+    struct sync_message m = {
+        .kind = SYNC_WANT, .edge_id = edge1.id, .horizon_us = REEL_UTC_US, .u.want = {1, &want}};
+    struct sync_message back;
+    assert_int_equal(sync_message_decode(encoded(MESSAGE_SYNC, &m), &arena, &back), ERR_OK);
+    assert_true(back.kind == SYNC_WANT && back.horizon_us == REEL_UTC_US);
+    assert_int_equal(back.u.want.rows[0].leaf, 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -268,6 +337,8 @@ int main(void)
         cmocka_unit_test(test_watching),   cmocka_unit_test(test_part_json),
         cmocka_unit_test(test_list),       cmocka_unit_test(test_list_too_long),
         cmocka_unit_test(test_db_page),    cmocka_unit_test(test_db_update),
+        cmocka_unit_test(test_deletions),  cmocka_unit_test(test_bundles),
+        cmocka_unit_test(test_sync),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -284,6 +285,162 @@ static void test_reply_empty(void **state)
     trust_view_unref(empty);
 }
 
+/* ---- deletions and bundles ---- */
+
+static struct slice deletion_by(const struct member *signer, const struct member *streamer)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    struct deletion d = {.zone_id = film->video.zone_id,
+                         .video_id = film->video.video_id,
+                         .streamer_id = streamer->id,
+                         .revision_us = REEL_UTC_US + 7};
+    deletion_encode(&d, &w);
+    return reel_object(&arena, OBJECT_DELETION, &w, &signer->key);
+}
+
+static void expect_deletion(struct slice deletion, struct slice credential, enum err err)
+{
+    struct storage_row row = {.only_resume = true};
+    assert_string_equal(err_name(row_from_deletion(deletion, credential, view, &row)),
+                        err_name(err));
+    assert_int_equal(row.only_resume, err != ERR_OK);
+}
+
+static void test_deletion(void **state)
+{
+    (void)state;
+    struct storage_row row;
+    struct slice deletion = deletion_by(&alice, &alice);
+    assert_int_equal(row_from_deletion(deletion, member_credential(&alice), view, &row), ERR_OK);
+    assert_true(row.has_deletion && !row.has_video && !row.has_holding);
+    assert_true(id_eq(&row.video.video_id, &film->video.video_id));
+    assert_true(id_eq(&row.video.streamer_id, &alice.id));
+    assert_int_equal(row.video.revision_us, REEL_UTC_US + 7);
+    assert_true(slice_eq(row.statement, deletion));
+    assert_true(slice_eq(row.credential, member_credential(&alice)));
+    struct hash hash =
+        object_hash(OBJECT_DELETION, slice_of(deletion.ptr, deletion.len - SIGNATURE_BYTES));
+    assert_true(hash_eq(&row.statement_hash, &hash));
+
+    struct db_update m = {.removal = true, .deletion = deletion};
+    m.credential = member_credential(&alice);
+    assert_int_equal(row_from_update(&m, view, &row), ERR_OK);
+    assert_true(row.has_deletion);
+    m.credential = (struct slice){0};
+    assert_int_equal(row_from_update(&m, view, &row), ERR_SIGNATURE);
+}
+
+static void test_deletion_of_others(void **state)
+{
+    (void)state;
+    struct slice good = deletion_by(&alice, &alice);
+    expect_deletion(good, member_credential(&alice), ERR_OK);
+    expect_deletion(good, member_credential(&bob), ERR_SIGNATURE);
+    expect_deletion(flipped(good), member_credential(&alice), ERR_SIGNATURE);
+    expect_deletion(good, flipped(member_credential(&alice)), ERR_SIGNATURE);
+    expect_deletion(slice_of(good.ptr, 20), member_credential(&alice), ERR_FORMAT);
+    expect_deletion(deletion_by(&bob, &alice), member_credential(&bob), ERR_UNAUTHORIZED);
+    struct member edge; /* an edge deletes nothing */
+    member_make("alice", CREDENTIAL_EDGE, &edge);
+    expect_deletion(deletion_by(&edge, &alice), member_credential(&edge), ERR_UNAUTHORIZED);
+    /* Without a credential it is the zone that must have signed. */
+    struct member zone;
+    member_make("zone", CREDENTIAL_STREAMER, &zone); /* whose key is the zone's */
+    expect_deletion(deletion_by(&zone, &alice), (struct slice){0}, ERR_OK);
+    expect_deletion(good, (struct slice){0}, ERR_SIGNATURE);
+    expect_deletion(deletion_by(&zone, &alice), member_credential(&alice), ERR_SIGNATURE);
+    struct trust_view *empty = trust_view_new();
+    struct storage_row row;
+    assert_int_equal(row_from_deletion(good, member_credential(&alice), empty, &row),
+                     ERR_NOT_READY);
+    trust_view_unref(empty);
+}
+
+static struct bundle_claim claim_of(const struct reel *r)
+{
+    return (struct bundle_claim){.object = r->final_statement,
+                                 .credential = member_credential(r->streamer),
+                                 .manifest = r->manifest_bytes,
+                                 .thumbnail = r->thumbnail};
+}
+
+static void test_bundle(void **state)
+{
+    (void)state;
+    struct holding first = holding_of(film, &edge1), second = holding_of(other, &edge2);
+    struct bundle_claim claims[] = {claim_of(film),
+                                    claim_of(film),
+                                    claim_of(other),
+                                    claim_of(film),
+                                    {.deleted = true,
+                                     .object = deletion_by(&alice, &alice),
+                                     .credential = member_credential(&alice)},
+                                    {.deleted = true,
+                                     .object = deletion_by(&alice, &alice),
+                                     .credential = member_credential(&bob)}};
+    struct holding_row holdings[] = {row_of(&first, OBJECT_CUSTODY, &edge1),
+                                     row_of(&first, OBJECT_CUSTODY, &edge2),
+                                     row_of(&second, OBJECT_PRESENCE, &edge2)};
+    claims[1].thumbnail = slice_str("another");
+    claims[3].credential = flipped(member_credential(&alice));
+    struct bundle b = {
+        .claims_n = 6, .claims = claims, .holdings_n = 3, .holdings = holdings, .skipped = 100};
+    size_t n, skipped = 2;
+    const struct storage_row *rows = rows_from_bundle(&b, view, &arena, &n, &skipped);
+    assert_int_equal(n, 5);
+    assert_int_equal(skipped, 2 + 4); /* what the decoder left out the caller has counted */
+    assert_true(rows[0].has_video && hash_eq(&rows[0].stream, &film->stream));
+    assert_true(rows[1].has_video && hash_eq(&rows[1].stream, &other->stream));
+    assert_true(rows[2].has_deletion && !rows[2].has_video);
+    assert_true(rows[3].has_holding && !rows[3].has_video);
+    assert_true(id_eq(&rows[3].holding.edge_id, &edge1.id));
+    assert_true(rows[4].holding_row.type == OBJECT_PRESENCE && rows[4].holding.hlc == 9);
+}
+
+/* Many rows, more than the tables begin with, of one credential and of many. */
+static void test_large_bundle(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    static struct member edges[N];
+    struct bundle_claim claims[N];
+    struct holding_row holdings[N];
+    for (unsigned i = 0; i < N; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "edge-%u", i);
+        member_make(id, CREDENTIAL_EDGE, &edges[i]);
+        struct holding h = holding_of(film, &edges[i]);
+        h.hlc = i;
+        claims[i] = claim_of(film);
+        holdings[i] = row_of(&h, OBJECT_CUSTODY, &edges[i]);
+        if (i % 10 == 9)
+            holdings[i].edge_credential = flipped(holdings[i].edge_credential);
+    }
+    struct bundle b = {.claims_n = N, .claims = claims, .holdings_n = N, .holdings = holdings};
+    size_t n, skipped = 0;
+    const struct storage_row *rows = rows_from_bundle(&b, view, &arena, &n, &skipped);
+    assert_int_equal(n, 2 * N - N / 10);
+    assert_int_equal(skipped, N / 10);
+    for (size_t i = N; i < n; i++)
+        assert_int_equal(rows[i].holding.hlc, (i - N) + (i - N) / 9);
+}
+
+static void test_bundle_empty(void **state)
+{
+    (void)state;
+    struct bundle b = {0};
+    size_t n = 9, skipped = 0;
+    rows_from_bundle(&b, view, &arena, &n, &skipped);
+    assert_true(n == 0 && skipped == 0);
+    struct bundle_claim claim = claim_of(film);
+    struct trust_view *empty = trust_view_new();
+    b = (struct bundle){.claims_n = 1, .claims = &claim};
+    rows_from_bundle(&b, empty, &arena, &n, &skipped);
+    assert_true(n == 0 && skipped == 1);
+    trust_view_unref(empty);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +452,11 @@ int main(void)
         cmocka_unit_test(test_holding_of_others),
         cmocka_unit_test(test_reply),
         cmocka_unit_test(test_reply_empty),
+        cmocka_unit_test(test_deletion),
+        cmocka_unit_test(test_deletion_of_others),
+        cmocka_unit_test(test_bundle),
+        cmocka_unit_test(test_large_bundle),
+        cmocka_unit_test(test_bundle_empty),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

@@ -19,8 +19,10 @@ enum { ARGS_MAX = 8 };
 static const char secret_text[] =
     "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 static const char *const variables[] = {
-    "EDGE_DATA",     "EDGE_ID",     "TOPIC_PREFIX",       "ZONE_SECRET", "ZONE_SECRET_FILE",
-    "MQTT_PASSWORD", "MQTT_BROKER", "MQTT_PASSWORD_FILE", "MQTT_USER",   "STORAGE_BYTES_MAX"};
+    "EDGE_DATA",        "EDGE_ID",           "TOPIC_PREFIX",   "ZONE_SECRET",
+    "ZONE_SECRET_FILE", "MQTT_PASSWORD",     "MQTT_BROKER",    "MQTT_PASSWORD_FILE",
+    "MQTT_USER",        "STORAGE_BYTES_MAX", "REPLICAS",       "REPLICA_GRACE_S",
+    "CACHE_MIB",        "REPLICATION_KIB_S", "TOMBSTONE_HOURS"};
 static char dir[64];
 static char error[SETTINGS_ERROR_BYTES];
 
@@ -120,6 +122,49 @@ static void storage_limits(void **state)
     assert_refused("--storage-bytes-max", "1048575", ERR_FORMAT, "--storage-bytes-max");
 }
 
+static void copy_limits(void **state)
+{
+    (void)state;
+    setenv("ZONE_SECRET", secret_text, 1);
+    assert_taken("--replicas", "1");
+    assert_taken("--replicas", "16");
+    assert_refused("--replicas", "0", ERR_FORMAT, "replicas");
+    assert_refused("--replicas", "17", ERR_FORMAT, "replicas");
+    assert_taken("--replica-grace-s", "0");
+    assert_taken("--replica-grace-s", "2592000");
+    assert_refused("--replica-grace-s", "2592001", ERR_FORMAT, "replica-grace-s");
+    assert_taken("--cache-mib", "0");
+    assert_taken("--cache-mib", "1073741824");
+    assert_refused("--cache-mib", "1073741825", ERR_FORMAT, "cache-mib");
+    assert_taken("--replication-kib-s", "64");
+    assert_taken("--replication-kib-s", "16777216");
+    assert_refused("--replication-kib-s", "63", ERR_FORMAT, "replication-kib-s");
+    assert_refused("--replication-kib-s", "16777217", ERR_FORMAT, "replication-kib-s");
+    assert_taken("--tombstone-hours", "1");
+    assert_taken("--tombstone-hours", "87600");
+    assert_refused("--tombstone-hours", "0", ERR_FORMAT, "tombstone-hours");
+    assert_refused("--tombstone-hours", "87601", ERR_FORMAT, "tombstone-hours");
+}
+
+/* What holds when nothing is said, and that the environment may say it. */
+static void copy_defaults(void **state)
+{
+    struct settings s;
+    (void)state;
+    setenv("ZONE_SECRET", secret_text, 1);
+    assert_int_equal(load(&s, NULL, NULL), ERR_OK);
+    assert_int_equal(config_uint(s.options, "replicas"), 2);
+    assert_int_equal(config_uint(s.options, "replica-grace-s"), 300);
+    assert_int_equal(config_uint(s.options, "cache-mib"), 1024);
+    assert_int_equal(config_uint(s.options, "replication-kib-s"), 8192);
+    assert_int_equal(config_uint(s.options, "tombstone-hours"), 720);
+    settings_release(&s);
+    setenv("REPLICAS", "3", 1);
+    assert_int_equal(load(&s, NULL, NULL), ERR_OK);
+    assert_int_equal(config_uint(s.options, "replicas"), 3);
+    settings_release(&s);
+}
+
 static void zone_secrets(void **state)
 {
     struct settings s;
@@ -199,8 +244,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
     const struct CMUnitTest tests[] = {
-        TEST(topic_prefixes), TEST(storage_limits), TEST(zone_secrets),
-        TEST(keys_are_kept),  TEST(reserved_ids),   TEST(broker_passwords),
+        TEST(topic_prefixes), TEST(storage_limits), TEST(copy_limits),  TEST(copy_defaults),
+        TEST(zone_secrets),   TEST(keys_are_kept),  TEST(reserved_ids), TEST(broker_passwords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

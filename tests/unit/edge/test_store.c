@@ -64,8 +64,9 @@ static void upload_is_kept_and_listed(void **state)
     assert_int_equal(done->videos, 1);
     storage_done_free(done);
     assert_string_equal(world_text(w, "SELECT id || ' ' || state || ' ' || edges || ' ' || chunks"
-                                      " || ' ' || bytes || ' ' || duration_ms FROM video"),
-                        "video1 complete edge1 3 6024 2002");
+                                      " || ' ' || bytes FROM video"),
+                        "video1 complete edge1 3 6024");
+    assert_string_equal(world_text(w, "SELECT seconds FROM overview"), "2.0");
     assert_string_equal(world_text(w, "SELECT id FROM chunk ORDER BY id"),
                         "video1-000001 video1-000002 video1-000003");
     assert_string_equal(world_text(w, "SELECT part FROM chunk ORDER BY id"), "1 3 3");
@@ -210,6 +211,7 @@ static void claim_conflicts(void **state)
     /* Another stream of the same streamer begins anew. */
     assert_position(w, op_claim(&again), 1, 0, 0, false);
     assert_int_equal(world_int(w, "SELECT count(*) FROM chunk"), 0);
+    world_freed(w);
     assert_int_equal(world_int(w, "SELECT count(*) FROM part"), 0);
     assert_int_equal(world_int(w, "SELECT count(*) FROM chunk_proof"), 0);
     assert_int_equal(world_int(w, "SELECT count(*) FROM copy"), 1);
@@ -327,14 +329,15 @@ static void live_comes_and_goes(void **state)
     assert_int_equal(done->videos, 0);
     storage_done_free(done);
     assert_int_equal(world_int(w, "SELECT count(*) FROM video"), 0);
-    /* The id is free again; what is older stays out. */
+    /* The id stays its streamer's; what is older stays out. */
     op = op_merge(&next, false, "edge1", OBJECT_PRESENCE, 1, 14);
     done = world_do(w, op);
     assert_false(done->u.row_merge.changed);
     assert_int_equal(done->videos, 0);
     storage_done_free(done);
-    assert_int_equal(world_err(w, op_live(&bobs, 16)), ERR_OK);
-    assert_string_equal(world_text(w, "SELECT streamer_id FROM video"), "bob");
+    assert_int_equal(world_err(w, op_live(&bobs, 16)), ERR_CONFLICT);
+    assert_int_equal(world_err(w, op_live(&next, 16)), ERR_OK);
+    assert_string_equal(world_text(w, "SELECT streamer_id FROM video"), "alice");
     film_release(&f);
     film_release(&bobs);
     film_release(&next);

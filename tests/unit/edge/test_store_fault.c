@@ -180,6 +180,7 @@ static void assert_held(struct world *w, const struct film *f, size_t n)
         }
         storage_done_free(done);
     }
+    world_freed(w);
     assert_int_equal(world_int(w, "SELECT count(*) FROM part"), n);
     if (n)
         assert_int_equal(world_int(w, "SELECT sum(part) FROM chunk"), n);

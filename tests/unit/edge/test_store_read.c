@@ -189,6 +189,7 @@ static void a_fetch_of_what_vanishes(void **state)
     assert_true(done->u.row_merge.changed);
     assert_int_equal(done->videos, 0);
     storage_done_free(done);
+    world_freed(w);
     assert_int_equal(world_int(w, "SELECT count(*) FROM part"), 0);
     assert_int_equal(world_int(w, "SELECT count(*) FROM video"), 0);
     assert_int_equal(world_err(w, op_part(&f, 1)), ERR_CONFLICT);

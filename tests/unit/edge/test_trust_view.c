@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -110,6 +111,80 @@ static void test_immutable(void **state)
     trust_view_unref(without);
 }
 
+static struct trusted_edge edge_of(unsigned i)
+{
+    struct trusted_edge e = {.pk = {{(uint8_t)i}}};
+    snprintf(e.edge_id.s, sizeof(e.edge_id.s), "edge%u", i * 7919 % 1009);
+    return e;
+}
+
+static void expect_edges(const struct trust_view *view, size_t n)
+{
+    assert_int_equal(view->edges_n, n);
+    for (size_t i = 1; i < n; i++)
+        assert_true(strcmp(view->edges[i - 1].edge_id.s, view->edges[i].edge_id.s) < 0);
+}
+
+static void test_edges_come_and_go(void **state)
+{
+    (void)state;
+    enum { N = 120 };
+    struct trust_view *view = trust_view_new();
+    struct trusted_edge none = edge_of(N);
+    assert_null(trust_view_edge(view, &none.edge_id));
+    for (unsigned i = 0; i < N; i++) {
+        struct trusted_edge e = edge_of(i);
+        view = replaced(view, trust_view_with_edge(view, &e));
+        expect_edges(view, i + 1);
+    }
+    assert_null(trust_view_edge(view, &none.edge_id));
+    for (unsigned i = 0; i < N; i++) {
+        struct trusted_edge e = edge_of(i);
+        const struct pubkey *pk = trust_view_edge(view, &e.edge_id);
+        assert_true(pk && pubkey_eq(pk, &e.pk));
+        e.pk.b[5] = 5; /* another key of the same edge */
+        view = replaced(view, trust_view_with_edge(view, &e));
+        expect_edges(view, N - i);
+        assert_int_equal(trust_view_edge(view, &e.edge_id)->b[5], 5);
+        view = replaced(view, trust_view_without_edge(view, &e.edge_id));
+        assert_null(trust_view_edge(view, &e.edge_id));
+        view = replaced(view, trust_view_without_edge(view, &e.edge_id));
+        expect_edges(view, N - 1 - i);
+    }
+    trust_view_unref(view);
+}
+
+/* Neither table is touched by a change of the other, nor either by a change of the zone. */
+static void test_streams_and_edges_are_apart(void **state)
+{
+    (void)state;
+    struct zone_params zone;
+    struct trust_view *view = trust_view_new();
+    reel_zone(&zone);
+    for (unsigned i = 0; i < 20; i++) {
+        struct trusted_stream s = stream_of(i, STREAM_LIVE);
+        struct trusted_edge e = edge_of(i);
+        view = replaced(view, trust_view_with(view, &s));
+        view = replaced(view, trust_view_with_edge(view, &e));
+    }
+    view = replaced(view, trust_view_with_zone(view, &zone));
+    for (unsigned i = 0; i < 20; i++) {
+        struct trusted_stream s = stream_of(i, STREAM_LIVE);
+        struct trusted_edge e = edge_of(i);
+        assert_int_equal(trust_view_find(view, &s.stream)->signer.b[0], i);
+        assert_int_equal(trust_view_edge(view, &e.edge_id)->b[0], i);
+        if (i % 2)
+            view = replaced(view, trust_view_without(view, &s.stream));
+        else
+            view = replaced(view, trust_view_without_edge(view, &e.edge_id));
+        expect_ascending(view);
+        expect_edges(view, 20 - i / 2 - 1);
+        assert_int_equal(view->n, 20 - (i + 1) / 2);
+    }
+    assert_true(view->has_zone && id_eq(&view->zone.zone_id, &zone.zone_id));
+    trust_view_unref(view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +192,8 @@ int main(void)
         cmocka_unit_test(test_come_and_go),
         cmocka_unit_test(test_same_stream_again),
         cmocka_unit_test(test_immutable),
+        cmocka_unit_test(test_edges_come_and_go),
+        cmocka_unit_test(test_streams_and_edges_are_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

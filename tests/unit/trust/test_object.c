@@ -162,6 +162,37 @@ static void make_delegation(struct prng *p, struct writer *w)
     delegation_encode(&d, w);
 }
 
+static void make_status(struct prng *p, struct writer *w)
+{
+    struct node_status s = {
+        .zone_id = prng_id(p),
+        .edge_id = prng_id(p),
+        .state = (uint8_t)prng_below(p, 2),
+        .time_us = prng_next(p),
+        .since_us = prng_next(p),
+        .horizon_us = prng_next(p),
+        .disk_free = prng_next(p),
+        .disk_total = prng_next(p),
+    };
+    prng_fill(p, s.root, sizeof(s.root));
+    node_status_encode(&s, w);
+}
+
+static void make_proof(struct prng *p, struct writer *w)
+{
+    struct possession proof = {
+        .zone_id = prng_id(p),
+        .edge_id = prng_id(p),
+        .asker_id = prng_id(p),
+        .stream = random_hash(p),
+        .n = (uint16_t)prng_below(p, POSSESSION_PARTS_MAX + 1),
+    };
+    prng_fill(p, proof.nonce.b, sizeof(proof.nonce.b));
+    for (size_t i = 0; i < proof.n; i++)
+        proof.hashes[i] = random_hash(p);
+    possession_encode(&proof, w);
+}
+
 /* Decode and encode again; a decoder that fails must leave its output alone. */
 #define AGAIN(type, name)                                                                          \
     static enum err again_##type(struct slice body, struct writer *w)                              \
@@ -185,6 +216,8 @@ AGAIN(holding, holding)
 AGAIN(deletion, deletion)
 AGAIN(revocations, revocations)
 AGAIN(delegation, delegation)
+AGAIN(status, node_status)
+AGAIN(proof, possession)
 
 struct codec {
     const char *name;
@@ -197,8 +230,9 @@ struct codec {
 #type, make_##type, again_##type                                                           \
     }
 static const struct codec codecs[] = {
-    CODEC(zone),    CODEC(credential), CODEC(video),       CODEC(manifest),   CODEC(receipt),
-    CODEC(holding), CODEC(deletion),   CODEC(revocations), CODEC(delegation),
+    CODEC(zone),       CODEC(credential), CODEC(video),    CODEC(manifest),
+    CODEC(receipt),    CODEC(holding),    CODEC(deletion), CODEC(revocations),
+    CODEC(delegation), CODEC(status),     CODEC(proof),
 };
 enum { CODECS_N = sizeof(codecs) / sizeof(codecs[0]) };
 
@@ -382,6 +416,9 @@ static void test_values(void **state)
     struct prng p = {1};
     struct slice body = make_body(&codecs[5], &p);
     check_byte(&codecs[5], body, body.len - 9, 0, 1);
+
+    body = make_body(&codecs[9], &p);
+    check_byte(&codecs[9], body, body.len - (NODE_ROOT_BYTES + 5 * 8 + 1), 0, 1);
 }
 
 #define LONG_ID "12345678901234567890123456789012345678901234567890123456789012345" /* 65 */
@@ -426,6 +463,23 @@ static void test_counts(void **state)
     body_buf[1 + HASH_BYTES + KEY_BYTES] = DELEGATION_TRACKS_MAX;
     memset(body_buf + 1 + HASH_BYTES + KEY_BYTES + 4, 0, 2); /* track 0 is the streamer's */
     assert_int_equal(delegation_decode(slice_of(body_buf, w.len), &d), ERR_FORMAT);
+}
+
+static void test_counts_of_a_proof(void **state)
+{
+    (void)state;
+    struct id id = fixture_id("edge1");
+    for (size_t n = 0; n <= POSSESSION_PARTS_MAX; n += POSSESSION_PARTS_MAX) {
+        struct possession p = {.zone_id = id, .edge_id = id, .asker_id = id, .n = (uint16_t)n}, out;
+        struct writer w = writer_of(body_buf, sizeof(body_buf));
+        possession_encode(&p, &w);
+        assert_int_equal(possession_decode(slice_of(body_buf, w.len), &out), ERR_OK);
+        assert_int_equal(out.n, n);
+        memset(body_buf + w.len, 0, HASH_BYTES);
+        body_buf[w.len - n * HASH_BYTES - 2]++;
+        assert_int_equal(possession_decode(slice_of(body_buf, w.len + HASH_BYTES), &out),
+                         n < POSSESSION_PARTS_MAX ? ERR_OK : ERR_LIMIT);
+    }
 }
 
 static void test_revocations(void **state)
@@ -530,6 +584,40 @@ static void test_opens(void **state)
     assert_int_equal(receipt_open(o.whole, &stranger, &r), ERR_SIGNATURE);
 }
 
+/* Each is signed by whom it must be, and is none of the others. */
+static void test_opens_of_edges(void **state)
+{
+    (void)state;
+    static struct fixture_object o;
+    struct prng p = {8};
+    struct pubkey zone = fixture_key(KEY_ZONE).pk, edge = fixture_key(KEY_EDGE).pk;
+    struct deletion d;
+    struct node_status s;
+    struct possession proof;
+    struct writer w = writer_of(body_buf, sizeof(body_buf));
+    make_deletion(&p, &w);
+    fixture_sign(OBJECT_DELETION, &w, KEY_ZONE, &o);
+    assert_int_equal(deletion_open(o.whole, &zone, &d), ERR_OK);
+    assert_int_equal(deletion_open(o.whole, &edge, &d), ERR_SIGNATURE);
+    assert_int_equal(deletion_open(slice_of(o.bytes, SIGNATURE_BYTES - 1), &zone, &d), ERR_FORMAT);
+
+    w = writer_of(body_buf, sizeof(body_buf));
+    make_status(&p, &w);
+    fixture_sign(OBJECT_STATUS, &w, KEY_EDGE, &o);
+    assert_int_equal(node_status_open(o.whole, &edge, &s), ERR_OK);
+    assert_int_equal(node_status_open(o.whole, &zone, &s), ERR_SIGNATURE);
+    assert_int_equal(node_status_open(o.body, &edge, &s), ERR_FORMAT);
+    fixture_sign(OBJECT_PRESENCE, &w, KEY_EDGE, &o);
+    assert_int_equal(node_status_open(o.whole, &edge, &s), ERR_SIGNATURE);
+
+    w = writer_of(body_buf, sizeof(body_buf));
+    make_proof(&p, &w);
+    fixture_sign(OBJECT_PROOF, &w, KEY_EDGE, &o);
+    assert_int_equal(possession_open(o.whole, &edge, &proof), ERR_OK);
+    assert_int_equal(possession_open(o.whole, &zone, &proof), ERR_SIGNATURE);
+    assert_int_equal(possession_open(o.body, &edge, &proof), ERR_FORMAT);
+}
+
 static void test_split(void **state)
 {
     (void)state;
@@ -574,14 +662,15 @@ static void test_stream(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_length),
-        cmocka_unit_test(test_mutations),  cmocka_unit_test(test_version),
-        cmocka_unit_test(test_full),       cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_values),     cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_counts),     cmocka_unit_test(test_revocations),
-        cmocka_unit_test(test_domains),    cmocka_unit_test(test_open),
-        cmocka_unit_test(test_opens),      cmocka_unit_test(test_split),
-        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_length),
+        cmocka_unit_test(test_mutations),      cmocka_unit_test(test_version),
+        cmocka_unit_test(test_full),           cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_values),         cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_counts),         cmocka_unit_test(test_revocations),
+        cmocka_unit_test(test_domains),        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_opens),          cmocka_unit_test(test_split),
+        cmocka_unit_test(test_stream),         cmocka_unit_test(test_counts_of_a_proof),
+        cmocka_unit_test(test_opens_of_edges),
     };
     if (crypto_init() != ERR_OK)
         return 1;

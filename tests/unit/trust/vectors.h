@@ -1,7 +1,7 @@
 #ifndef TESTS_TRUST_VECTORS_H
 #define TESTS_TRUST_VECTORS_H
 /*
- * The files of docs/vectors/, made from the fixture alone. test_vectors compares
+ * The files of docs/vectors/ but digests.json, made from the fixture alone. test_vectors compares
  * them with what is in the repository; `test_vectors --write` replaces it.
  */
 #include "trust/object.h"

@@ -190,7 +190,7 @@ static void put_holding(struct json *j, const char *name, enum object_type type,
     object_end(j, type, &w, KEY_EDGE);
 }
 
-static void put_deletion(struct json *j)
+static void put_deletion(struct json *j, const char *name, enum fixture_key key)
 {
     struct deletion d = {
         .zone_id = fixture_id("zone1"),
@@ -200,13 +200,73 @@ static void put_deletion(struct json *j)
     };
     uint8_t bytes[BODY_BYTES_MAX];
     struct writer w = writer_of(bytes, sizeof(bytes));
-    object_begin(j, "deletion");
+    object_begin(j, name);
     put_id(j, "zone_id", &d.zone_id);
     put_id(j, "video_id", &d.video_id);
     put_id(j, "streamer_id", &d.streamer_id);
     json_u64(j, "revision", d.revision_us);
     deletion_encode(&d, &w);
-    object_end(j, OBJECT_DELETION, &w, KEY_STREAMER);
+    object_end(j, OBJECT_DELETION, &w, key);
+}
+
+static void put_status(struct json *j, const char *name, uint8_t state)
+{
+    struct node_status s = {
+        .zone_id = fixture_id("zone1"),
+        .edge_id = fixture_id("edge1"),
+        .state = state,
+        .time_us = fixture_now_us,
+        .since_us = fixture_now_us - 7,
+        .horizon_us = fixture_now_us / 3600000000 * 3600000000,
+        .disk_free = (uint64_t)3 << 40,
+        .disk_total = (uint64_t)4 << 40,
+    };
+    for (size_t i = 0; i < NODE_ROOT_BYTES; i++)
+        s.root[i] = (uint8_t)(0xc0 + i);
+    uint8_t bytes[BODY_BYTES_MAX];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    object_begin(j, name);
+    put_id(j, "zone_id", &s.zone_id);
+    put_id(j, "edge_id", &s.edge_id);
+    json_u32(j, "state", s.state);
+    json_u64(j, "time", s.time_us);
+    json_u64(j, "since", s.since_us);
+    json_u64(j, "horizon", s.horizon_us);
+    json_hex(j, "root", slice_of(s.root, sizeof(s.root)));
+    json_u64(j, "disk_free", s.disk_free);
+    json_u64(j, "disk_total", s.disk_total);
+    node_status_encode(&s, &w);
+    object_end(j, OBJECT_STATUS, &w, KEY_EDGE);
+}
+
+static void put_proof_object(struct json *j, const char *name, uint16_t n)
+{
+    struct possession p = {
+        .zone_id = fixture_id("zone1"),
+        .edge_id = fixture_id("edge1"),
+        .asker_id = fixture_id("edge2"),
+        .stream = fixture_stream(),
+        .n = n,
+    };
+    memset(p.nonce.b, 0x77, sizeof(p.nonce.b));
+    uint8_t bytes[BODY_BYTES_MAX];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    object_begin(j, name);
+    put_id(j, "zone_id", &p.zone_id);
+    put_id(j, "edge_id", &p.edge_id);
+    put_id(j, "asker_id", &p.asker_id);
+    json_hash(j, "stream", &p.stream);
+    json_hex(j, "nonce", slice_of(p.nonce.b, sizeof(p.nonce.b)));
+    json_open(j, "hashes", '[');
+    for (uint16_t i = 0; i < n; i++) {
+        p.hashes[i] = fixture_bytes((uint8_t)(0xd0 + i));
+        json_open(j, NULL, '{');
+        json_hash(j, "hash", &p.hashes[i]);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+    possession_encode(&p, &w);
+    object_end(j, OBJECT_PROOF, &w, KEY_EDGE);
 }
 
 static void put_revocations(struct json *j)
@@ -293,9 +353,14 @@ void vectors_objects(struct json *j)
     put_holding(j, "custody, gone", OBJECT_CUSTODY, 0);
     put_holding(j, "presence, live", OBJECT_PRESENCE, 1);
     put_holding(j, "presence, ended", OBJECT_PRESENCE, 0);
-    put_deletion(j);
+    put_deletion(j, "deletion", KEY_STREAMER);
+    put_deletion(j, "deletion, by the zone", KEY_ZONE);
     put_revocations(j);
     put_delegation(j);
+    put_status(j, "status, online", 1);
+    put_status(j, "status, stopping", 0);
+    put_proof_object(j, "proof of two parts", 2);
+    put_proof_object(j, "proof of nothing", 0);
     json_close(j, ']');
 }
 

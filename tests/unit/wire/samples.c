@@ -153,7 +153,9 @@ AGAIN(edge_status)
                             .videos = 12,
                             .streams = 1,
                             .viewers = 7,
-                            .uptime_s = 3600};
+                            .uptime_s = 3600,
+                            .signed_status = sample_bytes(arena, STATUS_OBJECT_BYTES_MAX),
+                            .credential = sample_bytes(arena, 300)};
     return edge_status_encode(&m, arena);
 }
 
@@ -246,7 +248,8 @@ AGAIN(list_request)
 
 AGAIN(db_request)
 {
-    struct db_request m = {.edge_id = sample_id("edge2"), .root = slice_str("ab12")};
+    struct db_request m = {
+        .edge_id = sample_id("edge2"), .root = slice_str("ab12"), .bundle = true, .page = 25};
     return db_request_encode(&m, arena);
 }
 
@@ -271,6 +274,24 @@ AGAIN(db_update)
     return db_update_encode(&m, arena);
 }
 
+static struct slice db_deletion_again(struct slice text, struct arena *arena, enum err *ret_err)
+{
+    return db_update_again(text, arena, ret_err);
+}
+
+static struct slice db_deletion_text(struct arena *arena)
+{
+    struct db_update m = {
+        .removal = true,
+        .video_id = sample_id("video1"),
+        .streamer_id = sample_id("streamer1"),
+        .edge_id = sample_id("edge2"),
+        .deletion = sample_bytes(arena, DELETION_OBJECT_BYTES_MAX),
+        .credential = sample_bytes(arena, 300),
+    };
+    return db_update_encode(&m, arena);
+}
+
 static struct catalogue_row some_row(struct arena *arena)
 {
     struct holding_row *holdings = arena_alloc(arena, 2 * sizeof(*holdings));
@@ -285,6 +306,7 @@ static struct catalogue_row some_row(struct arena *arena)
         .category = slice_str("Gaming"),
         .live = true,
         .edges = slice_str("edge1,edge2"),
+        .offline = slice_str("edge2"),
         .thumbnail = slice_str("thumb1.jpg"),
         .streamer_id = sample_id("streamer1"),
         .created_us = 1795259370123456,
@@ -381,6 +403,32 @@ static struct slice upload_init_again(struct slice text, struct arena *arena, en
     return *ret_err == ERR_OK ? upload_init_encode(&m, false, &signer, arena) : (struct slice){0};
 }
 
+static struct slice delete_request_text(struct arena *arena)
+{
+    struct request_signer signer = sample_signer();
+    struct delete_request m = {
+        .video_id = sample_id("video1"),
+        .streamer_id = sample_id("streamer1"),
+        .credential = sample_bytes(arena, 300),
+        .deletion = sample_bytes(arena, DELETION_OBJECT_BYTES_MAX),
+    };
+    return delete_request_encode(&m, &signer, arena);
+}
+
+static struct slice delete_request_again(struct slice text, struct arena *arena, enum err *ret_err)
+{
+    struct request_signer signer = sample_signer();
+    struct delete_request m;
+    *ret_err = delete_request_decode(text, arena, &m);
+    return *ret_err == ERR_OK ? delete_request_encode(&m, &signer, arena) : (struct slice){0};
+}
+
+AGAIN(delete_reply)
+{
+    struct delete_reply m = {.video_id = sample_id("video1"), .edge_id = sample_id("edge1")};
+    return delete_reply_encode(&m, arena);
+}
+
 static struct slice user_request_text(struct arena *arena)
 {
     struct request_signer signer = sample_signer();
@@ -426,16 +474,123 @@ static struct slice part_json_again(struct slice text, struct arena *arena, enum
     return part_json_encode(&m, 0, arena);
 }
 
+/* --- db/sync ------------------------------------------------------------------------- */
+
+static struct slice sync_again(struct slice text, struct arena *arena, enum err *ret_err)
+{
+    struct sync_message m;
+    *ret_err = sync_message_decode(text, arena, &m);
+    if (*ret_err != ERR_OK)
+        return (struct slice){0};
+    if (m.kind != SYNC_ROWS)
+        return sync_message_encode(&m, arena);
+    struct bundle_out *b = bundle_start(arena);
+    for (size_t i = 0; i < m.u.rows.claims_n; i++)
+        CHECK(bundle_add_claim(b, &m.u.rows.claims[i]));
+    for (size_t i = 0; i < m.u.rows.holdings_n; i++)
+        CHECK(bundle_add_holding(b, &m.u.rows.holdings[i]));
+    return bundle_end_sync(b, &m.edge_id);
+}
+
+static struct slice sync_digests_text(struct arena *arena)
+{
+    struct sync_node nodes[] = {{.depth = 0}, {.depth = 3, .prefix = 0xfff}};
+    memcpy(nodes[1].children, sample_bytes(arena, sizeof(nodes[1].children)).ptr,
+           sizeof(nodes[1].children));
+    struct sync_message m = {.kind = SYNC_DIGESTS,
+                             .edge_id = sample_id("edge2"),
+                             .horizon_us = 1795255200000000,
+                             .u.digests = {2, nodes}};
+    return sync_message_encode(&m, arena);
+}
+
+static struct slice sync_leaves_text(struct arena *arena)
+{
+    struct sync_entry entries[] = {
+        {SYNC_ROW_CLAIM, {1}, 1795255200000001, {2}},
+        {SYNC_ROW_DELETION, {2}, UINT64_MAX, {2, 1}},
+        {SYNC_ROW_PRESENCE, {3}, 0, {3}},
+    };
+    struct sync_leaf leaves[] = {
+        {.leaf = 0, .n = 0},
+        {.leaf = 65535, .more = true, .from = {1}, .through = {3}, .n = 3, .entries = entries}};
+    struct sync_message m = {.kind = SYNC_LEAVES,
+                             .edge_id = sample_id("edge2"),
+                             .horizon_us = 1795255200000000,
+                             .u.leaves = {2, leaves}};
+    return sync_message_encode(&m, arena);
+}
+
+static struct slice sync_want_text(struct arena *arena)
+{
+    struct sync_want rows[] = {{7, {1, 2}}, {65535, {3, 4}}};
+    struct sync_message m = {.kind = SYNC_WANT,
+                             .edge_id = sample_id("edge2"),
+                             .horizon_us = 1795255200000000,
+                             .u.want = {2, rows}};
+    return sync_message_encode(&m, arena);
+}
+
+static struct slice sync_probe_text(struct arena *arena)
+{
+    struct sync_message m = {.kind = SYNC_PROBE,
+                             .edge_id = sample_id("edge2"),
+                             .u.probe = {.video_id = sample_id("video1"),
+                                         .stream = some_hash,
+                                         .nonce = {{5, 6}},
+                                         .n = 2,
+                                         .parts = {{1, 0}, {0xffffffff, 0xffff}}}};
+    return sync_message_encode(&m, arena);
+}
+
+static struct slice sync_proof_text(struct arena *arena)
+{
+    struct sync_message m = {
+        .kind = SYNC_PROOF,
+        .edge_id = sample_id("edge2"),
+        .u.proof = {sample_id("video1"), sample_bytes(arena, PROOF_OBJECT_BYTES_MAX)}};
+    return sync_message_encode(&m, arena);
+}
+
+static struct slice sync_rows_text(struct arena *arena)
+{
+    struct slice streamer = sample_bytes(arena, 300), edge = sample_bytes(arena, 310);
+    const struct bundle_claim claims[] = {
+        {false, sample_bytes(arena, 400), streamer, sample_bytes(arena, 143), slice_str("thumb")},
+        {.object = sample_bytes(arena, 401), .credential = streamer},
+        {.deleted = true, .object = sample_bytes(arena, 150), .credential = streamer},
+        {.deleted = true, .object = sample_bytes(arena, 151)},
+    };
+    const struct holding_row holdings[] = {{OBJECT_CUSTODY, sample_bytes(arena, 200), edge},
+                                           {OBJECT_PRESENCE, sample_bytes(arena, 201), edge}};
+    struct bundle_out *b = bundle_start(arena);
+    struct id id = sample_id("edge2");
+    for (size_t i = 0; i < 4; i++)
+        CHECK(bundle_add_claim(b, &claims[i]));
+    for (size_t i = 0; i < 2; i++)
+        CHECK(bundle_add_holding(b, &holdings[i]));
+    return bundle_end_sync(b, &id);
+}
+
+#define SYNC_SAMPLE(name)                                                                          \
+    {                                                                                              \
+#name, name##_text, sync_again                                                             \
+    }
 #define SAMPLE(name)                                                                               \
     {                                                                                              \
 #name, name##_text, name##_again                                                           \
     }
 const struct sample samples[] = {
-    SAMPLE(params_request), SAMPLE(params_reply),  SAMPLE(zone_request), SAMPLE(zone_reply),
-    SAMPLE(user_request),   SAMPLE(user_reply),    SAMPLE(ping_request), SAMPLE(ping_reply),
-    SAMPLE(edge_status),    SAMPLE(watch_request), SAMPLE(watch_info),   SAMPLE(watch_end),
-    SAMPLE(live_join),      SAMPLE(upload_init),   SAMPLE(upload_end),   SAMPLE(upload_ack),
-    SAMPLE(part_json),      SAMPLE(list_request),  SAMPLE(list_reply),   SAMPLE(list_bare),
-    SAMPLE(db_request),     SAMPLE(db_reply),      SAMPLE(db_update),
+    SAMPLE(params_request),   SAMPLE(params_reply),    SAMPLE(zone_request),
+    SAMPLE(zone_reply),       SAMPLE(user_request),    SAMPLE(user_reply),
+    SAMPLE(ping_request),     SAMPLE(ping_reply),      SAMPLE(edge_status),
+    SAMPLE(watch_request),    SAMPLE(watch_info),      SAMPLE(watch_end),
+    SAMPLE(live_join),        SAMPLE(upload_init),     SAMPLE(upload_end),
+    SAMPLE(upload_ack),       SAMPLE(part_json),       SAMPLE(list_request),
+    SAMPLE(list_reply),       SAMPLE(list_bare),       SAMPLE(db_request),
+    SAMPLE(db_reply),         SAMPLE(db_update),       SAMPLE(db_deletion),
+    SAMPLE(delete_request),   SAMPLE(delete_reply),    SYNC_SAMPLE(sync_digests),
+    SYNC_SAMPLE(sync_leaves), SYNC_SAMPLE(sync_want),  SYNC_SAMPLE(sync_rows),
+    SYNC_SAMPLE(sync_probe),  SYNC_SAMPLE(sync_proof),
 };
 const size_t samples_n = sizeof(samples) / sizeof(samples[0]);

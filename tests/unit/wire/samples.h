@@ -6,7 +6,9 @@
  */
 #include "wire/auth.h"
 #include "wire/catalogue.h"
+#include "wire/delete.h"
 #include "wire/presence.h"
+#include "wire/sync.h"
 #include "wire/upload.h"
 #include "wire/watch.h"
 

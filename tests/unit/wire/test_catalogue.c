@@ -91,7 +91,20 @@ static void test_db_requests(void **state)
     assert_int_equal(db_request_decode(slice_str("{\"ID\": \"EDGE2\"}"), &arena, &m), ERR_OK);
     assert_string_equal(m.edge_id.s, "EDGE2");
     assert_int_equal(m.root.len, 0);
+    assert_false(m.bundle);
+    assert_int_equal(m.page, 0);
+    assert_int_equal(db_request_decode(slice_str("{\"ID\":\"E\",\"page\":25}"), &arena, &m),
+                     ERR_OK);
+    assert_int_equal(m.page, 25);
+    assert_int_equal(db_request_decode(slice_str("{\"ID\":\"E\",\"page\":-1}"), &arena, &m),
+                     ERR_FORMAT);
     assert_int_equal(db_request_decode(slice_str("{\"id\":\"EDGE2\"}"), &arena, &m), ERR_FORMAT);
+    assert_int_equal(db_request_decode(slice_str("{\"ID\":\"E\",\"form\":\"bundle\"}"), &arena, &m),
+                     ERR_OK);
+    assert_true(m.bundle);
+    assert_int_equal(db_request_decode(slice_str("{\"ID\":\"E\",\"form\":\"later\"}"), &arena, &m),
+                     ERR_OK);
+    assert_false(m.bundle);
 }
 
 static enum err update(const char *text, struct db_update *ret)
@@ -146,6 +159,17 @@ static void test_updates(void **state)
         {"{\"status\":\"suppression\",\"video_id\":\"v\",\"EDGE_ID\":\"e\",\"custody\":\"\","
          "\"edge_credential\":\"AAAA\"}",
          ERR_FORMAT},
+        {"{\"status\":\"suppression\",\"video_id\":\"v\",\"EDGE_ID\":\"e\",\"deletion\":\"AAAA\"}",
+         ERR_OK},
+        {"{\"status\":\"suppression\",\"video_id\":\"v\",\"EDGE_ID\":\"e\",\"deletion\":\"AAAA\","
+         "\"statement\":\"AAAA\"}",
+         ERR_FORMAT},
+        {"{\"status\":\"suppression\",\"video_id\":\"v\",\"EDGE_ID\":\"e\",\"deletion\":\"AAAA\","
+         "\"custody\":\"AAAA\",\"edge_credential\":\"AAAA\"}",
+         ERR_FORMAT},
+        {"{\"status\":\"ajout\",\"video_id\":\"v\",\"EDGE_ID\":\"e\",\"streamer_id\":\"s\","
+         "\"deletion\":\"AAAA\"}",
+         ERR_FORMAT},
     };
     struct db_update m;
     (void)state;
@@ -169,6 +193,12 @@ static void test_removals_as_written(void **state)
                              "{\"status\":\"suppression\",\"video_id\":\"v\",\"streamer_id\":\"s\","
                              "\"EDGE_ID\":\"e\",\"presence\":\"YWJj\",\"edge_credential\":"
                              "\"ZGVm\"}"));
+    m.has_holding = false;
+    m.deletion = slice_str("abc");
+    m.credential = slice_str("def");
+    assert_true(slice_eq_str(db_update_encode(&m, &arena),
+                             "{\"status\":\"suppression\",\"video_id\":\"v\",\"streamer_id\":\"s\","
+                             "\"EDGE_ID\":\"e\",\"deletion\":\"YWJj\",\"credential\":\"ZGVm\"}"));
 }
 
 /* --- rows ---------------------------------------------------------------------------- */
@@ -191,6 +221,7 @@ static struct catalogue_row largest_row(void)
         .category = sample_text(&arena, '\\', CATEGORY_BYTES_MAX),
         .live = true,
         .edges = sample_text(&arena, ',', EDGES_TEXT_BYTES_MAX),
+        .offline = sample_text(&arena, ',', EDGES_TEXT_BYTES_MAX),
         .thumbnail = sample_text(&arena, '"', THUMBNAIL_BYTES_MAX),
         .streamer_id = sample_id(ID_LONGEST),
         .created_us = UINT64_MAX,
@@ -230,6 +261,8 @@ static void test_the_largest_row_fits_an_empty_page(void **state)
     assert_true(text.len <= PACKET_BYTES_MAX);
     assert_int_equal(list_reply_decode(text, &arena, &listed), ERR_OK);
     assert_int_equal(listed.n, 1);
+    assert_true(slice_eq(listed.rows[0].offline, row.offline));
+    assert_int_equal(got.rows[0].offline.len, 0); /* a page of db does not say who is silent */
 }
 
 static void test_the_largest_update_fits(void **state)
@@ -292,6 +325,18 @@ static void test_the_largest_objects(void **state)
     w = writer_of(buf, sizeof(buf));
     receipt_encode(&(struct receipt){.zone_id = id, .edge_id = id}, &w);
     assert_int_equal(w.len + SIGNATURE_BYTES, RECEIPT_OBJECT_BYTES_MAX);
+    w = writer_of(buf, sizeof(buf));
+    deletion_encode(&(struct deletion){.zone_id = id, .video_id = id, .streamer_id = id}, &w);
+    assert_int_equal(w.len + SIGNATURE_BYTES, DELETION_OBJECT_BYTES_MAX);
+    w = writer_of(buf, sizeof(buf));
+    node_status_encode(&(struct node_status){.zone_id = id, .edge_id = id}, &w);
+    assert_int_equal(w.len + SIGNATURE_BYTES, STATUS_OBJECT_BYTES_MAX);
+    w = writer_of(buf, sizeof(buf));
+    possession_encode(
+        &(struct possession){
+            .zone_id = id, .edge_id = id, .asker_id = id, .n = POSSESSION_PARTS_MAX},
+        &w);
+    assert_int_equal(w.len + SIGNATURE_BYTES, PROOF_OBJECT_BYTES_MAX);
     w = writer_of(buf, sizeof(buf));
     struct zone_params zone = {.zone_id = id, .links_n = ZONE_LINKS_MAX};
     zone_params_encode(&zone, &w);

@@ -317,6 +317,36 @@ static void test_blobs(void **state)
     json_close(&j);
 }
 
+static enum err blobs_err(const char *text, size_t max_n, size_t want_n)
+{
+    struct json j = of(text);
+    size_t n;
+    struct slice *blobs = json_blobs(&j, "a", max_n, 3, &n);
+    enum err err = j.err;
+    if (err == ERR_OK)
+        assert_int_equal(n, want_n);
+    for (size_t i = 0; err == ERR_OK && i < n; i++)
+        assert_in_range(blobs[i].len, 0, 3);
+    json_close(&j);
+    return err;
+}
+
+static void test_lists_of_blobs(void **state)
+{
+    (void)state;
+    assert_int_equal(blobs_err("{}", 0, 0), ERR_OK);
+    assert_int_equal(blobs_err("{\"a\":null}", 0, 0), ERR_OK);
+    assert_int_equal(blobs_err("{\"a\":[]}", 0, 0), ERR_OK);
+    assert_int_equal(blobs_err("{\"a\":[\"AAAA\",\"\"]}", 2, 2), ERR_OK);
+    assert_int_equal(blobs_err("{\"a\":[\"AAAA\",\"\"]}", 1, 0), ERR_LIMIT);
+    assert_int_equal(blobs_err("{\"a\":[\"AAAAAAAA\"]}", 1, 0), ERR_LIMIT);
+    assert_int_equal(blobs_err("{\"a\":[\"A\"]}", 1, 0), ERR_FORMAT);
+    assert_int_equal(blobs_err("{\"a\":[null]}", 1, 0), ERR_FORMAT);
+    assert_int_equal(blobs_err("{\"a\":[[]]}", 1, 0), ERR_FORMAT);
+    assert_int_equal(blobs_err("{\"a\":\"AAAA\"}", 1, 0), ERR_FORMAT);
+    assert_int_equal(blobs_err("{\"a\":{}}", 1, 0), ERR_FORMAT);
+}
+
 /* A token that is none is worth as much as none: no reason to refuse the request. */
 static void test_tokens(void **state)
 {
@@ -509,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_flags),
         cmocka_unit_test(test_reals),
         cmocka_unit_test(test_blobs),
+        cmocka_unit_test(test_lists_of_blobs),
         cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_spellings),
         cmocka_unit_test(test_fields_that_are_signed),

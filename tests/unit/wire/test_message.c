@@ -376,6 +376,70 @@ static void test_status(void **state)
         edge_status_decode(slice_str("{\"EDGE_ID\":\"e\",\"status\":\"gone\"}"), &arena, &m),
         ERR_FORMAT);
     assert_int_equal(edge_status_decode(slice_str("{\"EDGE_ID\":\"e\"}"), &arena, &m), ERR_FORMAT);
+    assert_int_equal(
+        edge_status_decode(slice_str("{\"EDGE_ID\":\"e\",\"status\":\"online\",\"signed\":\"?\"}"),
+                           &arena, &m),
+        ERR_FORMAT);
+}
+
+/* What is signed of a status between edges whose ids, and whose zone's, are of so many bytes. */
+static struct slice status_signed(size_t id_bytes)
+{
+    struct node_status s = {.time_us = UINT64_MAX};
+    memset(s.edge_id.s, 'e', id_bytes);
+    memset(s.zone_id.s, 'z', id_bytes);
+    uint8_t *bytes = arena_alloc(&arena, STATUS_OBJECT_BYTES_MAX);
+    uint8_t body[STATUS_OBJECT_BYTES_MAX];
+    struct writer b = writer_of(body, sizeof(body));
+    struct writer w = writer_of(bytes, STATUS_OBJECT_BYTES_MAX);
+    node_status_encode(&s, &b);
+    signed_append(&w, OBJECT_STATUS, slice_of(body, b.len), sample_key());
+    assert_false(w.full);
+    return slice_of(bytes, w.len);
+}
+
+static struct edge_status status_of(size_t id_bytes)
+{
+    struct edge_status m = {
+        .online = true,
+        .zone = sample_text(&arena, 'z', id_bytes),
+        .ts_ms = 1795259370123,
+        .videos = 1000000,
+        .streams = 1000,
+        .viewers = 10000,
+        .uptime_s = 100000000,
+        .signed_status = status_signed(id_bytes),
+    };
+    memset(m.edge_id.s, 'e', id_bytes);
+    return m;
+}
+
+/* The longest status object is what its limit says, and one byte more is too much. */
+static void test_status_limits(void **state)
+{
+    struct edge_status m = status_of(ID_BYTES_MAX), got;
+    (void)state;
+    assert_int_equal(m.signed_status.len, STATUS_OBJECT_BYTES_MAX);
+    assert_int_equal(edge_status_decode(edge_status_encode(&m, &arena), &arena, &got), ERR_OK);
+    assert_true(slice_eq(got.signed_status, m.signed_status) && got.credential.len == 0);
+    m.signed_status = sample_bytes(&arena, STATUS_OBJECT_BYTES_MAX + 1);
+    assert_int_equal(edge_status_decode(edge_status_encode(&m, &arena), &arena, &got), ERR_LIMIT);
+    m.signed_status = (struct slice){0};
+    m.credential = sample_bytes(&arena, CREDENTIAL_OBJECT_BYTES_MAX + 1);
+    assert_int_equal(edge_status_decode(edge_status_encode(&m, &arena), &arena, &got), ERR_LIMIT);
+}
+
+/* A hundred edges that say so every 5 s publish less than 10 KB/s. */
+static void test_a_status_is_small(void **state)
+{
+    enum { ID_BYTES = 20, HEADER_BYTES = 7, STATUS_BYTES_MAX = 500 };
+    char topic[TOPIC_BUF_BYTES];
+    struct edge_status m = status_of(ID_BYTES);
+    (void)state;
+    struct slice text = edge_status_encode(&m, &arena);
+    struct slice on =
+        topic_print(TOPIC_EDGE_STATUS, slice_str(""), id_slice(&m.edge_id), slice_str(""), topic);
+    assert_in_range(text.len + on.len + HEADER_BYTES, 1, STATUS_BYTES_MAX);
 }
 
 int main(void)
@@ -397,6 +461,8 @@ int main(void)
         cmocka_unit_test(test_ping_reply_of_the_original),
         cmocka_unit_test(test_percentages_are_whole),
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_limits),
+        cmocka_unit_test(test_a_status_is_small),
     };
     if (crypto_init() != ERR_OK)
         return 1;

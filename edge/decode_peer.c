@@ -1,0 +1,222 @@
+/*
+ * The catalogue and the other edges: what decode.c says of itself holds here. Who says something
+ * in the name of an edge or a streamer has signed it with the key of that one's credential, or
+ * it is left out, or the event says that nothing was proved.
+ */
+#include "edge/decode_work.h"
+#include "edge/rows.h"
+
+/* ---- catalogue ---- */
+
+void decode_list(struct work *w)
+{
+    struct list_request m = {0};
+    enum err err = list_request_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err != ERR_OK) {
+        decode_reject_to(w, err, decode_malformed, TOPIC_LIST_REPLY);
+        return;
+    }
+    w->ev->kind = EVENT_LIST;
+    w->ev->u.list = m;
+}
+
+/* Rows as edges exchange them, in db/sync or a lot of db/update. */
+static void db_rows(struct work *w, const struct bundle *b)
+{
+    w->ev->kind = EVENT_DB_ROWS;
+    w->ev->u.db_rows.skipped = b->skipped;
+    w->ev->u.db_rows.rows =
+        rows_from_bundle(b, w->view, &w->ev->arena, &w->ev->u.db_rows.n, &w->ev->u.db_rows.skipped);
+}
+
+void decode_db_update(struct work *w)
+{
+    bool lot;
+    struct bundle bundle;
+    struct db_update m = {0};
+    struct storage_row row = {0};
+    enum err err = bundle_decode(w->ev->msg->payload, &w->ev->arena, &lot, &bundle);
+    if (err == ERR_OK && lot) {
+        db_rows(w, &bundle);
+        return;
+    }
+    if (err == ERR_OK)
+        err = db_update_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err == ERR_OK)
+        err = row_from_update(&m, w->view, &row);
+    if (err != ERR_OK) {
+        decode_reject(w, err, "a row that nobody entitled signed");
+        return;
+    }
+    w->ev->kind = EVENT_DB_UPDATE;
+    w->ev->u.db_update.row = row;
+}
+
+/* A page, in either form; *ret_bundled: which. */
+static enum err db_page(struct work *w, bool *ret_bundled, struct bundle *ret_bundle,
+                        struct db_reply *ret_page)
+{
+    struct slice payload = w->ev->msg->payload;
+    if (!slice_eq(w->topic.a, id_slice(&w->d->self)))
+        return ERR_FORMAT;
+    enum err err = bundle_decode(payload, &w->ev->arena, ret_bundled, ret_bundle);
+    if (err == ERR_OK && !*ret_bundled)
+        err = db_reply_decode(payload, &w->ev->arena, ret_page);
+    else if (err == ERR_OK && ret_bundle->page == 0)
+        err = ERR_FORMAT;
+    return err;
+}
+
+void decode_db_reply(struct work *w)
+{
+    bool bundled = false;
+    struct bundle b = {0};
+    struct db_reply m = {0};
+    enum err err = db_page(w, &bundled, &b, &m);
+    if (err != ERR_OK) {
+        decode_reject(w, err, decode_malformed);
+        return;
+    }
+    struct arena *arena = &w->ev->arena;
+    size_t n = 0, skipped = bundled ? b.skipped : m.skipped;
+    struct storage_row *rows = bundled ? rows_from_bundle(&b, w->view, arena, &n, &skipped)
+                                       : rows_from_reply(&m, w->view, arena, &n, &skipped);
+    w->ev->kind = EVENT_DB_REPLY;
+    w->ev->u.db_reply.page = bundled ? b.page : m.page;
+    w->ev->u.db_reply.pages = bundled ? b.pages : m.pages;
+    w->ev->u.db_reply.skipped = skipped;
+    w->ev->u.db_reply.n = n;
+    w->ev->u.db_reply.rows = rows;
+}
+
+/* Whether an edge signed that it holds what we asked it about. */
+static bool proof_verify(const struct work *w, const struct sync_message *m, struct possession *ret)
+{
+    const struct pubkey *pk = trust_view_edge(w->view, &m->edge_id);
+    return pk && possession_open(m->u.proof.proof, pk, ret) == ERR_OK &&
+           id_eq(&ret->zone_id, &w->view->zone.zone_id) && id_eq(&ret->edge_id, &m->edge_id) &&
+           id_eq(&ret->asker_id, &w->d->self);
+}
+
+void decode_db_sync(struct work *w)
+{
+    struct sync_message m = {0};
+    enum err err = ERR_FORMAT;
+    if (slice_eq(w->topic.a, id_slice(&w->d->self)))
+        err = sync_message_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err == ERR_OK && id_eq(&m.edge_id, &w->d->self))
+        err = ERR_FORMAT;
+    if (err != ERR_OK) {
+        decode_reject(w, err, decode_malformed);
+        return;
+    }
+    if (m.kind == SYNC_ROWS) {
+        db_rows(w, &m.u.rows);
+        return;
+    }
+    struct possession possession = {0};
+    bool proved = m.kind == SYNC_PROOF && proof_verify(w, &m, &possession);
+    w->ev->kind = EVENT_DB_SYNC;
+    w->ev->u.db_sync.message = m;
+    w->ev->u.db_sync.proved = proved;
+    w->ev->u.db_sync.possession = possession;
+}
+
+/* ---- presence ---- */
+
+/* Whose key signs a status: that of the credential in it, or else the one remembered. */
+static bool status_key(const struct work *w, struct verified_status *v)
+{
+    struct credential c;
+    if (!v->status.credential.len) {
+        const struct pubkey *pk = trust_view_edge(w->view, &v->status.edge_id);
+        if (pk)
+            v->pk = *pk;
+        return pk != NULL;
+    }
+    if (credential_open(v->status.credential, &w->view->zone, &c) != ERR_OK ||
+        c.kind != CREDENTIAL_EDGE || !id_eq(&c.subject, &v->status.edge_id))
+        return false;
+    v->pk = c.pk;
+    v->serial = c.serial;
+    v->not_after_us = c.not_after_us;
+    return true;
+}
+
+void decode_edge_status(struct work *w)
+{
+    struct verified_status v = {0};
+    enum err err = edge_status_decode(w->ev->msg->payload, &w->ev->arena, &v.status);
+    if (err == ERR_OK && !slice_eq(w->topic.a, id_slice(&v.status.edge_id)))
+        err = ERR_FORMAT;
+    if (err != ERR_OK) {
+        decode_reject(w, err, decode_malformed);
+        return;
+    }
+    v.verified = v.status.signed_status.len && w->view->has_zone && status_key(w, &v) &&
+                 node_status_open(v.status.signed_status, &v.pk, &v.node) == ERR_OK &&
+                 id_eq(&v.node.zone_id, &w->view->zone.zone_id) &&
+                 id_eq(&v.node.edge_id, &v.status.edge_id) &&
+                 v.node.state == (v.status.online ? 1 : 0);
+    w->ev->kind = EVENT_EDGE_STATUS;
+    w->ev->u.status = v;
+}
+
+/* ---- deletion ---- */
+
+/* Whose key signs it: the streamer's, whose request is signed too, or the zone's. NULL: all holds;
+ * else what does not, and *ret why. */
+static const char *delete_open(const struct work *w, struct verified_delete *v, enum err *ret)
+{
+    const struct delete_request *m = &v->request;
+    v->by_zone = m->credential.len == 0;
+    struct pubkey pk = w->view->zone.sign_pk;
+    if (!v->by_zone) {
+        *ret = credential_open(m->credential, &w->view->zone, &v->credential);
+        if (*ret == ERR_OK && (v->credential.kind != CREDENTIAL_STREAMER ||
+                               !id_eq(&v->credential.subject, &m->streamer_id)))
+            *ret = ERR_UNAUTHORIZED;
+        if (*ret != ERR_OK)
+            return "the credential is not this streamer's of this zone; log in again";
+        pk = v->credential.pk;
+    }
+    *ret = deletion_open(m->deletion, &pk, &v->deletion);
+    if (*ret != ERR_OK)
+        return "the deletion is not signed by the credential's key, or without one by the zone's";
+    *ret = ERR_FORMAT;
+    if (!id_eq(&v->deletion.zone_id, &w->view->zone.zone_id) ||
+        !id_eq(&v->deletion.video_id, &m->video_id) ||
+        !id_eq(&v->deletion.streamer_id, &m->streamer_id))
+        return "zone, video_id or streamer_id is not the deletion's";
+    *ret = ERR_OK;
+    if (!v->by_zone)
+        *ret = request_check(slice_str("video/delete"), id_slice(&w->d->self), &m->signature.fields,
+                             m->signature.auth, &pk, &v->auth, NULL);
+    return *ret == ERR_OK ? NULL : "auth is not a signature over these fields for this edge";
+}
+
+void decode_delete(struct work *w)
+{
+    struct verified_delete v = {0};
+    enum err err = delete_request_decode(w->ev->msg->payload, &w->ev->arena, &v.request);
+    const char *wrong = decode_malformed;
+    if (err == ERR_OK && v.request.credential.len && !v.request.signature.auth.len) {
+        err = ERR_UNAUTHORIZED;
+        wrong = "auth is required with a credential; log in";
+    } else if (err == ERR_OK && !w->view->has_zone) {
+        err = ERR_NOT_READY;
+        wrong = "this edge is not enrolled yet; try again";
+    } else if (err == ERR_OK) {
+        wrong = delete_open(w, &v, &err);
+    }
+    if (err != ERR_OK) {
+        decode_reject_to(w, err, wrong, TOPIC_DELETE_REPLY);
+        return;
+    }
+    struct slice body;
+    struct signature sig;
+    signed_split(v.request.deletion, &body, &sig);
+    v.deletion_hash = object_hash(OBJECT_DELETION, body);
+    w->ev->kind = EVENT_DELETE;
+    w->ev->u.delete = v;
+}
