@@ -2,7 +2,7 @@
 #define AUTH_EDGE_JWS_H
 /*
  * Public keys that sign tokens, and whether they did (RFC 7518 §3: ES256, RS256).
- * jws.c is the only includer of OpenSSL (docs/decisions/0012). A key knows its
+ * jws.c is the only includer of OpenSSL (docs/decisions/0010). A key knows its
  * algorithm: there is no other way to name one. Pure; any thread, a key in one at
  * a time.
  */

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/version.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -98,7 +99,11 @@ static int print_help(void)
           "  auth_edge user add NAME   a new user; the password from --password-file, from\n"
           "                            AUTH_PASSWORD, or asked for\n"
           "  auth_edge user passwd NAME\n"
-          "  auth_edge user list\n\n"
+          "  auth_edge user list\n"
+          "  auth_edge delete STREAMER VIDEO\n"
+          "                            print a deletion that the zone signs, for\n"
+          "                            edgectl delete --signed FILE\n"
+          "  auth_edge --version\n\n"
           "Options, also as variables (--zone-id is ZONE_ID) of the environment or of .env:\n",
           stdout);
     config_print_help(options);
@@ -209,6 +214,32 @@ static int command_user(const char *const *args, int n)
                        : users_passwd(folder.store, args[1], &source);
     folder_close(&folder);
     return status;
+}
+
+/* --- deletions -------------------------------------------------------------------- */
+
+/* What `edgectl delete --signed` sends: the zone says that a streamer's video is gone. */
+static int command_delete(const char *const *args, int n)
+{
+    struct deletion deletion = {.revision_us = clock_utc_us()};
+    if (n != 2 || id_parse(slice_str(args[0]), &deletion.streamer_id) != ERR_OK ||
+        id_parse(slice_str(args[1]), &deletion.video_id) != ERR_OK)
+        return misuse("delete takes a streamer's id and a video's, as edgectl list shows them");
+    struct folder folder;
+    if (!open_folder(false, &folder))
+        return EXIT_FAILURE;
+    deletion.zone_id = folder.zone.zone_id;
+    uint8_t body[OBJECT_BYTES_MAX], object[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(body, sizeof(body));
+    struct writer out = writer_of(object, sizeof(object));
+    deletion_encode(&deletion, &w);
+    signed_append(&out, OBJECT_DELETION, slice_of(body, w.len), &folder.keys.sign);
+    folder_close(&folder);
+    CHECK(!w.full && !out.full);
+    CLEANUP(mem_free_ptr) char *text = mem_alloc(b64_text_len(out.len) + 1);
+    b64_encode(slice_of(object, out.len), text);
+    printf("%s\n", text);
+    return EXIT_SUCCESS;
 }
 
 /* --- serving --------------------------------------------------------------------- */
@@ -371,14 +402,6 @@ static int command_run(void)
 
 /* --- the command line ------------------------------------------------------------ */
 
-static bool wants_help(int argc, char **argv)
-{
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return true;
-    return false;
-}
-
 /* --data is --auth-data, whose variable AUTH_DATA does not collide with other programs'. */
 static void lengthen_data_flag(int argc, char **argv)
 {
@@ -404,6 +427,8 @@ static int command(const char *const *args, int n)
         return command_show();
     if (strcmp(args[0], "user") == 0)
         return command_user(args + 1, n - 1);
+    if (strcmp(args[0], "delete") == 0)
+        return command_delete(args + 1, n - 1);
     return misuse("there is no such command");
 }
 
@@ -413,8 +438,12 @@ int main(int argc, char **argv)
     int n;
     log_setup("auth_edge", LOG_INFO);
     umask(077);
-    if (wants_help(argc, argv))
+    if (config_asked(argc - 1, argv + 1, "--help") || config_asked(argc - 1, argv + 1, "-h"))
         return print_help();
+    if (config_asked(argc - 1, argv + 1, "--version")) {
+        printf("auth_edge %s\n", EDGE_CLUSTER_VERSION);
+        return EXIT_SUCCESS;
+    }
     CLEANUP(mem_free_ptr) const char **args = mem_array((size_t)argc + 1, sizeof(*args));
     lengthen_data_flag(argc, argv);
     int status = EXIT_USAGE;

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,7 +25,11 @@
 
 enum { COUNTERS_TEXT_BYTES = 900, ERROR_LOG_INTERVAL_US = 1000 * 1000, US_PER_MS = 1000 };
 
-static const enum topic_kind served[] = {TOPIC_AUTH_PARAMS, TOPIC_AUTH_ZONE, TOPIC_AUTH_USER};
+static const struct {
+    enum topic_kind kind;
+    enum service_lane lane;
+} served[] = {
+    {TOPIC_AUTH_PARAMS, LANE_ZONE}, {TOPIC_AUTH_ZONE, LANE_ZONE}, {TOPIC_AUTH_USER, LANE_LOGIN}};
 enum { SERVED_N = sizeof(served) / sizeof(served[0]) };
 
 struct service {
@@ -32,7 +37,8 @@ struct service {
     struct bus *bus;
     int signal_fd;
     struct arena arena; /* of the request at hand */
-    bool connected, reported, ending;
+    bool connected[SERVICE_LANES];
+    bool reported, ending;
     uint64_t started_us;        /* monotonic */
     uint64_t failures_seen;     /* ZONE_RECORD_FAILED that were logged */
     uint64_t failure_logged_us; /* monotonic */
@@ -64,7 +70,7 @@ static void publish(struct service *s, const struct zone_answer *answer)
     struct slice topic =
         topic_print(answer->topic, s->config->topic_prefix, answer->id, slice_str(""), buf);
     struct msg *msg = msg_new(slice_str(""), answer->payload, NULL);
-    if (bus_publish(s->bus, 0, topic, msg, 1, false) != ERR_OK)
+    if (bus_publish(s->bus, LANE_ZONE, topic, msg, 1, false) != ERR_OK)
         s->unsent++;
     msg_unref(msg);
     if (answer->granted)
@@ -139,39 +145,45 @@ static void receive(struct service *s, const struct msg *msg)
         begin_login(s, outcome.login);
 }
 
-/* At most max messages; false: the inbox is empty. */
-static bool take_messages(struct service *s, int max)
+/* The next message: what edges and clients need first comes before the logins. */
+static struct msg *next_message(struct service *s)
+{
+    struct msg *msg = queue_take(bus_inbox(s->bus, LANE_ZONE), NULL);
+    return msg ? msg : queue_take(bus_inbox(s->bus, LANE_LOGIN), NULL);
+}
+
+/* At most max messages. */
+static void take_messages(struct service *s, int max)
 {
     for (int i = 0; i < max; i++) {
-        CLEANUP(msg_unref_ptr) struct msg *msg = queue_take(bus_inbox(s->bus, 0), NULL);
+        CLEANUP(msg_unref_ptr) struct msg *msg = next_message(s);
         if (!msg)
-            return false;
+            return;
         receive(s, msg);
     }
-    return true;
 }
 
 /* --- what else happens ----------------------------------------------------------- */
 
 static void log_counters(struct service *s)
 {
-    struct bus_counters bus = bus_counters(s->bus, 0);
+    struct bus_counters zone = bus_counters(s->bus, LANE_ZONE);
+    struct bus_counters login = bus_counters(s->bus, LANE_LOGIN);
     char text[COUNTERS_TEXT_BYTES];
     size_t len = 0;
     for (enum zone_counter c = 0; c < ZONE_COUNTERS_N; c++) {
-        int n = snprintf(text + len, sizeof(text) - len, " %s=%llu", zone_counter_name(c),
-                         (unsigned long long)zone_count(s->config->zone, c));
+        int n = snprintf(text + len, sizeof(text) - len, " %s=%" PRIu64, zone_counter_name(c),
+                         zone_count(s->config->zone, c));
         CHECK(n > 0 && (size_t)n < sizeof(text) - len);
         len += (size_t)n;
     }
-    log_line(
-        LOG_INFO,
-        "counters:%s unknown_topics=%llu unsent=%llu received=%llu dropped_inbox=%llu sent=%llu"
-        " dropped_age=%llu reconnects=%llu",
-        text, (unsigned long long)s->unknown_topics, (unsigned long long)s->unsent,
-        (unsigned long long)bus.received, (unsigned long long)bus.dropped_inbox,
-        (unsigned long long)bus.sent, (unsigned long long)bus.dropped_age,
-        (unsigned long long)bus.reconnects);
+    log_line(LOG_INFO,
+             "counters:%s unknown_topics=%" PRIu64 " unsent=%" PRIu64 " received=%" PRIu64
+             " dropped_inbox=%" PRIu64 " sent=%" PRIu64 " dropped_age=%" PRIu64
+             " reconnects=%" PRIu64,
+             text, s->unknown_topics, s->unsent, zone.received + login.received,
+             zone.dropped_inbox + login.dropped_inbox, zone.sent, zone.dropped_age,
+             zone.reconnects + login.reconnects);
 }
 
 static void take_signals(struct service *s)
@@ -185,27 +197,34 @@ static void take_signals(struct service *s)
     }
 }
 
+static bool all_connected(const struct service *s)
+{
+    return s->connected[LANE_ZONE] && s->connected[LANE_LOGIN];
+}
+
 static void take_bus_events(struct service *s)
 {
     struct bus_event event;
     while (bus_event_take(s->bus, &event)) {
-        if (event.kind == BUS_CONNECTED) {
-            s->connected = true;
+        bool before = all_connected(s);
+        if (event.kind == BUS_CONNECTED)
+            s->connected[event.lane] = true;
+        else if (event.kind == BUS_LOST)
+            s->connected[event.lane] = false;
+        else if (event.kind == BUS_REFUSED)
+            log_line(LOG_ERROR, "the broker does not let this client subscribe to the auth topics");
+        if (!before && all_connected(s))
             log_line(LOG_INFO, "connected to the broker at %s", s->config->broker->broker);
-        } else if (event.kind == BUS_LOST) {
-            s->connected = false;
+        else if (before && !all_connected(s))
             log_line(LOG_WARN, "the broker at %s is gone; trying until it is back",
                      s->config->broker->broker);
-        } else if (event.kind == BUS_REFUSED) {
-            log_line(LOG_ERROR, "the broker does not let this client subscribe to the auth topics");
-        }
     }
 }
 
 /* The one line about a broker that is absent at the start. Returns poll's time-out. */
 static int report_absence(struct service *s)
 {
-    if (s->connected || s->reported)
+    if (all_connected(s) || s->reported)
         return -1;
     uint64_t passed_ms = (clock_mono_us() - s->started_us) / US_PER_MS;
     if (passed_ms < SERVICE_REPORT_MS)
@@ -233,7 +252,8 @@ static void serve(struct service *s)
     const struct service_config *config = s->config;
     while (!s->ending) {
         struct pollfd fds[] = {
-            watch(queue_fd(bus_inbox(s->bus, 0))),
+            watch(queue_fd(bus_inbox(s->bus, LANE_ZONE))),
+            watch(queue_fd(bus_inbox(s->bus, LANE_LOGIN))),
             watch(bus_events_fd(s->bus)),
             watch(s->signal_fd),
             watch(provider_fd(config->passwords)),
@@ -264,10 +284,10 @@ static void drain(struct service *s)
     for (size_t i = 0; i < SERVED_N; i++) {
         char buf[TOPIC_BUF_BYTES];
         struct slice none = slice_str("");
-        bus_unsubscribe(s->bus, 0,
-                        topic_print(served[i], s->config->topic_prefix, none, none, buf));
+        bus_unsubscribe(s->bus, (int)served[i].lane,
+                        topic_print(served[i].kind, s->config->topic_prefix, none, none, buf));
     }
-    take_messages(s, SERVICE_INBOX_MESSAGES_MAX);
+    take_messages(s, SERVICE_LANES * SERVICE_INBOX_MESSAGES_MAX);
     while (logins_pending(s) > 0) {
         uint64_t mono_us = clock_mono_us();
         if (mono_us >= end_us) {
@@ -286,7 +306,7 @@ static void end(struct service *s)
 {
     log_line(LOG_INFO, "ending");
     drain(s);
-    if (s->connected && bus_flush(s->bus, SERVICE_FLUSH_TIMEOUT_MS) != ERR_OK)
+    if (s->connected[LANE_ZONE] && bus_flush(s->bus, SERVICE_FLUSH_TIMEOUT_MS) != ERR_OK)
         log_line(LOG_WARN, "the broker did not take the last answers in time");
     log_failure(s);
     log_counters(s);
@@ -314,20 +334,25 @@ static enum err connect_bus(struct service *s)
 {
     struct bus_config bus = *s->config->broker;
     bus.will_topic = bus.will_payload = slice_str("");
-    bus.lanes_n = 1;
-    bus.lanes[0] = (struct bus_lane_config){
+    bus.lanes_n = SERVICE_LANES;
+    bus.lanes[LANE_ZONE] = (struct bus_lane_config){
         .name = "",
         .inbox_bytes_max = SERVICE_INBOX_BYTES_MAX,
         .inbox_messages_max = SERVICE_INBOX_MESSAGES_MAX,
         .outbox_bytes_max = SERVICE_OUTBOX_BYTES_MAX,
         .outbox_messages_max = SERVICE_OUTBOX_MESSAGES_MAX,
     };
+    bus.lanes[LANE_LOGIN] = (struct bus_lane_config){
+        .name = "login",
+        .inbox_bytes_max = SERVICE_INBOX_BYTES_MAX,
+        .inbox_messages_max = SERVICE_INBOX_MESSAGES_MAX,
+    };
     enum err err = bus_open(&bus, &s->bus);
     for (size_t i = 0; err == ERR_OK && i < SERVED_N; i++) {
         char buf[TOPIC_BUF_BYTES];
         struct slice none = slice_str("");
-        struct slice filter = topic_print(served[i], s->config->topic_prefix, none, none, buf);
-        err = bus_subscribe(s->bus, 0, filter, 1, NULL);
+        struct slice filter = topic_print(served[i].kind, s->config->topic_prefix, none, none, buf);
+        err = bus_subscribe(s->bus, (int)served[i].lane, filter, 1, NULL);
     }
     return err;
 }

@@ -10,8 +10,14 @@
 #include "auth_edge/zone.h"
 #include "bus/bus.h"
 
+/*
+ * Two lanes, so that an edge that enrols does not stand in line behind a flood of
+ * logins: whatever waits on the first is taken before each login.
+ */
+enum service_lane { LANE_ZONE, LANE_LOGIN, SERVICE_LANES };
+
 enum {
-    SERVICE_INBOX_MESSAGES_MAX = 1024,
+    SERVICE_INBOX_MESSAGES_MAX = 1024, /* of each lane */
     SERVICE_INBOX_BYTES_MAX = 4 * 1024 * 1024,
     SERVICE_OUTBOX_MESSAGES_MAX = 1024,
     SERVICE_OUTBOX_BYTES_MAX = 4 * 1024 * 1024,

@@ -10,6 +10,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+bool edges_next(struct slice *edges, struct id *ret)
+{
+    while (edges->len) {
+        const uint8_t *comma = memchr(edges->ptr, ',', edges->len);
+        size_t n = comma ? (size_t)(comma - edges->ptr) : edges->len;
+        enum err err = id_parse(slice_of(edges->ptr, n), ret);
+        *edges = slice_from(*edges, comma ? n + 1 : n);
+        if (err == ERR_OK)
+            return true;
+    }
+    return false;
+}
+
+bool edges_have(struct slice edges, const struct id *id)
+{
+    struct id one;
+    while (edges_next(&edges, &one))
+        if (id_eq(&one, id))
+            return true;
+    return false;
+}
+
 double choose_score(const struct machine_load *load, double rtt_ms)
 {
     double latency = rtt_ms < CHOOSE_RTT_MS_MAX ? rtt_ms : CHOOSE_RTT_MS_MAX;
@@ -36,14 +58,14 @@ static bool known(const struct collection *c, const struct id *edge_id)
 }
 
 /* The first answer of each edge counts. */
-static bool take_answer(void *context, const struct topic *topic, struct slice payload)
+static enum answer take_answer(void *context, const struct topic *topic, struct slice payload)
 {
     struct collection *c = context;
     CLEANUP(arena_release) struct arena arena = {0};
     struct ping_reply reply;
     if (topic->kind != TOPIC_PING_REPLY || c->n == EDGES_MAX ||
         ping_reply_decode(payload, &arena, &reply) != ERR_OK || known(c, &reply.edge_id))
-        return false;
+        return ANSWER_STRAY;
     struct edge_answer *edge = &c->edges[c->n++];
     *edge = (struct edge_answer){.edge_id = reply.edge_id,
                                  .zone_id = reply.zone_id,
@@ -58,7 +80,7 @@ static bool take_answer(void *context, const struct topic *topic, struct slice p
         memcpy(edge->token, reply.token.ptr, TOKEN_BYTES);
         edge->token_len = TOKEN_BYTES;
     }
-    return true;
+    return ANSWER_TAKEN;
 }
 
 static int by_score(const void *a, const void *b)
@@ -77,7 +99,7 @@ static enum err collect_more(struct session *s, struct collection *c, uint64_t u
         enum session_news news = session_wait(s, until_us, &msg, &topic);
         if (news == SESSION_STOP)
             return ERR_CLOSED;
-        if (news == SESSION_MESSAGE && !take_answer(c, &topic, msg->payload))
+        if (news == SESSION_MESSAGE && take_answer(c, &topic, msg->payload) == ANSWER_STRAY)
             s->strays++;
     }
     return ERR_OK;

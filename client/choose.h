@@ -25,6 +25,12 @@ struct edge_answer {
     size_t token_len; /* 0: none */
 };
 
+/* edges_next: take the next id from comma-separated text; what is no id is left out. false:
+ * there is none. */
+bool edges_next(struct slice *edges, struct id *ret);
+/* edges_have: whether an id is in comma-separated text. */
+bool edges_have(struct slice edges, const struct id *id);
+
 /* choose_score: lower is better. Pure. */
 double choose_score(const struct machine_load *load, double rtt_ms);
 

@@ -26,7 +26,7 @@ struct command {
 };
 
 extern const struct command command_login, command_ping, command_list, command_upload, command_live,
-    command_watch, command_verify;
+    command_watch, command_verify, command_delete;
 
 /* The options of everything that talks to a broker; the last entries of each table. */
 #define OPTIONS_COMMON                                                                             \

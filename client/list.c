@@ -12,6 +12,7 @@ enum {
     PAGES_MAX = 10000, /* an edge that never ends is not followed for ever */
     TITLE_COLUMN_BYTES = 40,
     COLUMN_BYTES = 24,
+    EDGES_COLUMN_BYTES = 200,
 };
 
 static struct option options_list[] = {
@@ -28,17 +29,25 @@ struct page_wait {
     const struct id *edge_id;
     struct arena *arena;
     struct list_reply reply;
-    struct wire_error error;
     bool refused;
+    char refusal[REFUSAL_BYTES];
 };
 
-static bool take_page(void *context, const struct topic *topic, struct slice payload)
+static enum answer take_page(void *context, const struct topic *topic, struct slice payload)
 {
     struct page_wait *w = context;
+    struct wire_error error;
     if (topic->kind != TOPIC_LIST_REPLY || !slice_eq(topic->a, id_slice(w->edge_id)))
-        return false;
-    w->refused = reply_is_error(payload, w->arena, &w->error);
-    return w->refused || list_reply_decode(payload, w->arena, &w->reply) == ERR_OK;
+        return ANSWER_STRAY;
+    if (reply_is_error(payload, w->arena, &error)) {
+        w->refused = true;
+        say_refusal(&error, w->refusal);
+        return wire_code_err(error.code_text) == ERR_BUSY ? ANSWER_LATER : ANSWER_REFUSED;
+    }
+    if (list_reply_decode(payload, w->arena, &w->reply) != ERR_OK)
+        return ANSWER_STRAY;
+    w->refused = false;
+    return ANSWER_TAKEN;
 }
 
 static void print_row_json(struct json_text *j, const struct catalogue_row *row)
@@ -52,21 +61,36 @@ static void print_row_json(struct json_text *j, const struct catalogue_row *row)
     json_text_str(j, "category", row->category);
     json_text_bool(j, "live", row->live);
     json_text_str(j, "edges", row->edges);
+    json_text_str(j, "offline", row->offline);
     json_text_str(j, "thumbnail", row->thumbnail);
     json_text_str(j, "streamer_id", id_slice(&row->streamer_id));
     json_text_str(j, "created_at", slice_str(created));
     json_text_close(j, '}');
 }
 
+/* "edge1,edge2(offline)", cut to fit. */
+static const char *edges_text(const struct catalogue_row *row, char *buf, size_t cap)
+{
+    struct slice left = row->edges;
+    struct id id;
+    size_t used = 0;
+    buf[0] = '\0';
+    while (used < cap && edges_next(&left, &id)) {
+        int n = snprintf(buf + used, cap - used, "%s%s%s", used ? "," : "", id.s,
+                         edges_have(row->offline, &id) ? "(offline)" : "");
+        used += n > 0 ? (size_t)n : cap;
+    }
+    return buf;
+}
+
 static void print_row(const struct catalogue_row *row)
 {
-    char title[TITLE_COLUMN_BYTES], category[COLUMN_BYTES], edges[4 * COLUMN_BYTES];
+    char title[TITLE_COLUMN_BYTES], category[COLUMN_BYTES], edges[EDGES_COLUMN_BYTES];
     char created[ISO8601_BYTES];
     clock_iso8601(row->created_us, created);
     printf("%-24s %-5s %-16s %-14s %.19s  %-20s %s\n", row->video_id.s, row->live ? "live" : "",
            row->streamer_id.s, text_safe(row->category, category, sizeof(category)), created,
-           text_safe(row->edges, edges, sizeof(edges)),
-           text_safe(row->title, title, sizeof(title)));
+           edges_text(row, edges, sizeof(edges)), text_safe(row->title, title, sizeof(title)));
 }
 
 static void print_page(const struct list_reply *reply, struct json_text *j, bool json)
@@ -103,8 +127,7 @@ static enum exit_status one_page(struct session *s, const struct option *options
     if (err != ERR_OK)
         return session_status(s, err, edge_id->s);
     if (wait.refused) {
-        say("edge %s: %.*s (%.*s)", edge_id->s, SLICE_FMT(wait.error.message),
-            SLICE_FMT(wait.error.code_text));
+        say("edge %s: %s", edge_id->s, wait.refusal);
         return STATUS_FAILED;
     }
     print_page(&wait.reply, j, config_flag(options, "json"));
@@ -170,8 +193,9 @@ const struct command command_list = {
     .name = "list",
     .arguments = "",
     .summary = "the videos and lives that an edge knows of, newest first",
-    .details = "Prints the catalogue of one edge, which knows those of all edges of its zone.\n"
-               "What it prints is not verified: watch and verify do that.",
+    .details = "Prints the catalogue of one edge, which knows those of all edges of its zone, and\n"
+               "says which of a video's edges are offline. What it prints is not verified: watch\n"
+               "and verify do that.",
     .options = options_list,
     .run = run,
 };

@@ -83,7 +83,7 @@ struct live_stream {
     unsigned marks_head, marks_n;
     /* for the summary */
     uint64_t started_us, parts, bytes, dropped, drops;
-    char refusal[256];
+    char refusal[REFUSAL_BYTES];
     struct progress progress;
 };
 
@@ -191,6 +191,8 @@ static void ask_if_due(struct live_stream *l)
 {
     uint64_t now_us = clock_mono_us();
     bool pause = now_us - l->sent_us >= LIVE_INIT_AGAIN_US;
+    if (!l->granted && publication_doubts(&l->pub, now_us))
+        ask(l);
     bool due = !l->granted || l->unanswered || l->ask_due || pause;
     if (due && l->pub.session.up && (!l->asked_us || now_us - l->asked_us >= LIVE_INIT_AGAIN_US))
         ask(l);
@@ -208,17 +210,16 @@ static void take_answer(struct live_stream *l, const struct upload_ack *ack)
 static void take_error(struct live_stream *l, const struct wire_error *error)
 {
     bool final = publication_final(wire_code_err(error->code_text));
-    char message[200];
-    snprintf(l->refusal, sizeof(l->refusal), "%s (%.*s)",
-             text_safe(error->message, message, sizeof(message)),
-             (int)(error->code_text.len < 20 ? error->code_text.len : 20),
-             (const char *)error->code_text.ptr);
+    say_refusal(error, l->refusal);
     if (l->granted) {
         l->complaints++; /* I4 */
         return;
     }
     l->refusals += final;
-    if (!final || (l->ever_granted && l->refusals < LIVE_REFUSALS_MAX))
+    if (!final)
+        return;
+    if (l->ever_granted ? l->refusals < LIVE_REFUSALS_MAX
+                        : !publication_believes(&l->pub, clock_mono_us()))
         return;
     progress_clear(&l->progress);
     say("edge %s refuses: %s", l->pub.edge_id.s, l->refusal);

@@ -108,17 +108,20 @@ struct login {
     bool refused;
 };
 
-/* Only answers to this very request count. */
-static bool take_reply(void *context, const struct topic *topic, struct slice payload)
+/* Only answers to this very request count; who can name it has opened it. */
+static enum answer take_reply(void *context, const struct topic *topic, struct slice payload)
 {
     struct login *l = context;
     if (topic->kind != TOPIC_AUTH_USER_REPLY)
-        return false;
-    l->refused = reply_is_error(payload, l->arena, &l->error);
-    if (l->refused)
-        return hash_eq(&l->error.request, &l->request_hash);
-    return user_reply_decode(payload, l->arena, &l->reply) == ERR_OK &&
-           hash_eq(&l->reply.request, &l->request_hash);
+        return ANSWER_STRAY;
+    bool refused = reply_is_error(payload, l->arena, &l->error);
+    bool ours = refused ? hash_eq(&l->error.request, &l->request_hash)
+                        : user_reply_decode(payload, l->arena, &l->reply) == ERR_OK &&
+                              hash_eq(&l->reply.request, &l->request_hash);
+    if (!ours)
+        return ANSWER_STRAY;
+    l->refused = refused;
+    return ANSWER_TAKEN;
 }
 
 /* The sealed request, with a fresh time and nonce. */

@@ -1,5 +1,6 @@
 /* edgectl: the list of commands, their help, and which one is run. */
 #include "base/mem.h"
+#include "base/version.h"
 #include "client/command.h"
 #include "client/say.h"
 #include "client/session.h"
@@ -10,7 +11,7 @@
 
 static const struct command *const commands[] = {
     &command_login, &command_ping,  &command_list,   &command_upload,
-    &command_live,  &command_watch, &command_verify,
+    &command_live,  &command_watch, &command_verify, &command_delete,
 };
 enum { COMMANDS_N = sizeof(commands) / sizeof(commands[0]) };
 
@@ -35,8 +36,9 @@ static void print_overview(FILE *file)
             "Streams, stores and watches video over the edges of a zone; everything is signed\n"
             "by its streamer and verified by its viewers.\n\n");
     for (size_t i = 0; i < COMMANDS_N; i++)
-        fprintf(file, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(file, "  %-8s %s\n", "help", "this text, or a command's: edgectl help COMMAND");
+        fprintf(file, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(file, "  %-9s %s\n", "help", "this text, or a command's: edgectl help COMMAND");
+    fprintf(file, "  %-9s %s\n", "--version", "which version this is");
 }
 
 static void print_help(const struct command *c)
@@ -51,10 +53,7 @@ static void print_help(const struct command *c)
 
 static bool asks_for_help(int argc, char **argv)
 {
-    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return true;
-    return false;
+    return config_asked(argc, argv, "--help") || config_asked(argc, argv, "-h");
 }
 
 static enum exit_status run(const struct command *c, int argc, char **argv)
@@ -100,6 +99,10 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0)
         return (int)help(argc > 2 ? argv[2] : NULL);
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("edgectl %s\n", EDGE_CLUSTER_VERSION);
+        return STATUS_OK;
+    }
     const struct command *c = find(argv[1]);
     if (!c || asks_for_help(argc - 2, argv + 2))
         return (int)help(argv[1]);

@@ -194,6 +194,24 @@ enum err publication_init(struct publication *p)
                         upload_init_encode(&init, v->live, &signer, &arena));
 }
 
+bool publication_believes(struct publication *p, uint64_t now_us)
+{
+    if (p->doubted)
+        return p->asked_again;
+    p->doubted = true;
+    p->ask_again_us = now_us + SESSION_DOUBT_US;
+    return false;
+}
+
+bool publication_doubts(struct publication *p, uint64_t now_us)
+{
+    if (!p->ask_again_us || now_us < p->ask_again_us)
+        return false;
+    p->ask_again_us = 0;
+    p->asked_again = true;
+    return true;
+}
+
 bool publication_reply(const struct publication *p, const struct topic *topic)
 {
     return topic->kind == p->reply_topic && slice_eq(topic->a, id_slice(&p->edge_id)) &&

@@ -38,6 +38,9 @@ struct publication {
     enum topic_kind topic, reply_topic;
     uint8_t statement[VIDEO_OBJECT_BYTES_MAX]; /* signed, as it stands now */
     size_t statement_len;
+    /* The first init was refused: */
+    bool doubted, asked_again;
+    uint64_t ask_again_us; /* init is due then, once; 0: no */
 };
 
 /*
@@ -62,6 +65,16 @@ void publication_sign(struct publication *p, const struct hash *manifest_hash, u
 
 /* publication_init: send the init, freshly signed. ERR_LIMIT: no room; try again. */
 enum err publication_init(struct publication *p);
+
+/*
+ * publication_believes: whether to believe a refusal of an init before anything was
+ * granted: anybody may have sent it. Not the first time; then init is due again
+ * (publication_doubts), and what comes after that is believed.
+ */
+bool publication_believes(struct publication *p, uint64_t now_us);
+
+/* publication_doubts: whether that init is due; true once. */
+bool publication_doubts(struct publication *p, uint64_t now_us);
 
 /* publication_reply: whether a message is our edge's answer to us. */
 bool publication_reply(const struct publication *p, const struct topic *topic);

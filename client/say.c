@@ -56,6 +56,13 @@ void say(const char *fmt, ...)
     fprintf(stderr, "edgectl: %s\n", text_safe(slice_str(text), safe, sizeof(safe)));
 }
 
+void say_refusal(const struct wire_error *error, char ret[static REFUSAL_BYTES])
+{
+    char message[REFUSAL_BYTES - 32], code[24];
+    snprintf(ret, REFUSAL_BYTES, "%s (%s)", text_safe(error->message, message, sizeof(message)),
+             text_safe(error->code_text, code, sizeof(code)));
+}
+
 const char *text_size(double bytes, char buf[static TEXT_SIZE_BYTES])
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};

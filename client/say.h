@@ -7,6 +7,7 @@
  */
 #include "base/err.h"
 #include "base/slice.h"
+#include "wire/message.h"
 
 #include <stdio.h>
 
@@ -18,6 +19,10 @@ __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
  * Cut (at a character) to fit cap with its NUL. Returns buf.
  */
 const char *text_safe(struct slice text, char *buf, size_t cap);
+
+/* say_refusal: what an error answer says, as "message (code)", safe for a terminal. */
+enum { REFUSAL_BYTES = 256 };
+void say_refusal(const struct wire_error *error, char ret[static REFUSAL_BYTES]);
 
 /* text_size: bytes as "734 B", "1.2 MB", "3.4 GB". */
 enum { TEXT_SIZE_BYTES = 24 };

@@ -289,34 +289,73 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+/* One session_ask under way. */
+struct asking {
+    const struct ask *ask;
+    uint64_t send_us; /* when to send (again) */
+    unsigned sends;
+    unsigned refused_at; /* how many sends there had been at the first refusal; 0: none came */
+    bool put_off;
+};
+
+static enum err send_ask(struct session *s, struct asking *a, uint64_t now_us)
+{
+    CLEANUP(arena_release) struct arena arena = {0};
+    const struct ask *ask = a->ask;
+    struct slice payload = ask->renew ? ask->renew(ask->context, &arena) : ask->payload;
+    enum err err = session_send(s, ask->kind, ask->a, payload);
+    a->sends++;
+    a->send_us = ask->repeat ? now_us + SESSION_REPEAT_US : UINT64_MAX;
+    return err;
+}
+
+/* Whether what came ends the asking. */
+static bool take_answer(struct session *s, struct asking *a, const struct topic *topic,
+                        struct slice payload)
+{
+    uint64_t now_us = clock_mono_us();
+    switch (a->ask->take(a->ask->context, topic, payload)) {
+    case ANSWER_STRAY: s->strays++; return false; /* I2 */
+    case ANSWER_TAKEN: return true;
+    case ANSWER_LATER:
+        a->put_off = true;
+        a->send_us = least(a->send_us, now_us + SESSION_LATER_US);
+        return false;
+    case ANSWER_REFUSED: break;
+    }
+    if (a->refused_at)
+        return a->sends > a->refused_at;
+    a->refused_at = a->sends;
+    a->send_us = least(a->send_us, now_us + SESSION_DOUBT_US);
+    return false;
+}
+
 enum err session_ask(struct session *s, const struct ask *ask, uint64_t timeout_us)
 {
     uint64_t deadline_us = clock_mono_us() + timeout_us;
-    uint64_t send_us = 0;
+    struct asking a = {.ask = ask};
     for (;;) {
         uint64_t now_us = clock_mono_us();
-        if (now_us >= send_us) {
-            enum err err = session_send(s, ask->kind, ask->a, ask->payload);
+        if (now_us >= a.send_us) {
+            enum err err = send_ask(s, &a, now_us);
             if (err != ERR_OK)
                 return err;
-            send_us = ask->repeat ? now_us + SESSION_REPEAT_US : UINT64_MAX;
         }
         CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
         struct topic topic;
-        switch (session_wait(s, least(deadline_us, send_us), &msg, &topic)) {
+        switch (session_wait(s, least(deadline_us, a.send_us), &msg, &topic)) {
         case SESSION_STOP: return ERR_CLOSED;
         case SESSION_MESSAGE:
-            if (ask->take(ask->context, &topic, msg->payload))
+            if (take_answer(s, &a, &topic, msg->payload))
                 return ERR_OK;
-            s->strays++; /* I2 */
             break;
         case SESSION_UP:
             if (ask->repeat)
-                send_us = 0;
+                a.send_us = 0;
             break;
         case SESSION_TIMEOUT:
             if (clock_mono_us() >= deadline_us)
-                return ERR_TIMEOUT;
+                return a.refused_at || a.put_off ? ERR_OK : ERR_TIMEOUT;
             break;
         case SESSION_DOWN:
         case SESSION_DRAINED: break;

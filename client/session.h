@@ -5,6 +5,7 @@
  * loop that waits on it: for messages, for the connection, for a time, for
  * SIGINT and SIGTERM. One session per process; one thread.
  */
+#include "base/arena.h"
 #include "base/config.h"
 #include "base/msg.h"
 #include "bus/bus.h"
@@ -17,6 +18,8 @@ enum {
     SESSION_OUTBOX_BYTES_MAX = 4 * 1024 * 1024,
     SESSION_OUTBOX_MESSAGES_MAX = 2048,
     SESSION_REPEAT_US = 2 * 1000 * 1000, /* a request that may be repeated, is */
+    SESSION_LATER_US = 500 * 1000,       /* a request that was put off is asked again after */
+    SESSION_DOUBT_US = 300 * 1000,       /* and one that was refused for the first time */
     SESSION_FLUSH_MS = 5000,
 };
 
@@ -80,20 +83,33 @@ enum err session_send(struct session *s, enum topic_kind kind, struct slice a,
 /* session_send_msg: as session_send, without a copy; msg stays the caller's. */
 enum err session_send_msg(struct session *s, enum topic_kind kind, struct slice a, struct msg *msg);
 
+/* What a message is to who asked. */
+enum answer {
+    ANSWER_STRAY, /* none of his: dropped and counted */
+    ANSWER_TAKEN, /* what he asked for */
+    ANSWER_LATER, /* not now: asked again until the time is up */
+    /* No. Nobody signs that, so it is believed when it comes again after the request was repeated
+     * (SESSION_DOUBT_US later), and until then an answer may still come. */
+    ANSWER_REFUSED,
+};
+
 /* A request, and who looks at what comes back. */
 struct ask {
     enum topic_kind kind;
     struct slice a;
     struct slice payload;
+    /* renew: a request that counts once only: makes what is sent each time, in place of payload. */
+    struct slice (*renew)(void *context, struct arena *arena);
     bool repeat; /* send again every SESSION_REPEAT_US, and after a reconnect */
-    /* take: true: this was the answer. */
-    bool (*take)(void *context, const struct topic *topic, struct slice payload);
+    enum answer (*take)(void *context, const struct topic *topic, struct slice payload);
     void *context;
 };
 
 /*
- * session_ask: send, and wait at most timeout_us for take to be content.
- * ERR_TIMEOUT. ERR_CLOSED: interrupted. ERR_LIMIT: the outbox is full.
+ * session_ask: send, and wait at most timeout_us for an answer.
+ * ERR_OK: taken; or there was a LATER or REFUSED, and nothing better in time: the
+ * context knows what take said last. ERR_TIMEOUT: not even that. ERR_CLOSED:
+ * interrupted. ERR_LIMIT: the outbox is full.
  */
 enum err session_ask(struct session *s, const struct ask *ask, uint64_t timeout_us);
 

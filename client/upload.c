@@ -67,7 +67,7 @@ struct upload {
     struct receipt receipt; /* I4 */
     bool has_receipt;
     unsigned refusals;
-    char refusal[256];
+    char refusal[REFUSAL_BYTES];
     struct progress progress;
     uint64_t started_us;
 };
@@ -225,6 +225,8 @@ static void send_due(struct upload *u, uint64_t now_us)
     if (counters.outbox_bytes && counters.sent_bytes != u->sent_mark)
         push_heard(&u->push, now_us);
     u->sent_mark = counters.sent_bytes;
+    if (!u->granted && publication_doubts(&u->pub, now_us))
+        publication_init(&u->pub);
     switch (push_due(&u->push, now_us)) {
     case PUSH_DUE_INIT: publication_init(&u->pub); break;
     case PUSH_DUE_END: send_end(u); break;
@@ -270,14 +272,17 @@ static enum exit_status settle(struct upload *u)
 }
 
 /*
- * A refusal is believed when it answers our first init; later only if it comes
- * again and again while nothing moves: strangers may write here as well.
+ * Strangers may write here as well: a refusal of our first init is believed when
+ * it comes again after another init; later only if it comes again and again while
+ * nothing moves.
  */
 static bool believed(struct upload *u)
 {
     bool stands_still = u->push.state == PUSH_INIT || u->push.silences > 0;
     u->refusals++;
-    return !u->granted || (u->refusals >= REFUSALS_MAX && stands_still);
+    if (!u->granted)
+        return publication_believes(&u->pub, clock_mono_us());
+    return u->refusals >= REFUSALS_MAX && stands_still;
 }
 
 static void keep_state(struct upload *u)
@@ -332,11 +337,7 @@ static enum exit_status take_ack(struct upload *u, const struct upload_ack *ack)
 static enum exit_status take_error(struct upload *u, const struct wire_error *error)
 {
     enum err err = wire_code_err(error->code_text);
-    char message[200];
-    text_safe(error->message, message, sizeof(message));
-    snprintf(u->refusal, sizeof(u->refusal), "%s (%.*s)", message,
-             (int)(error->code_text.len < 20 ? error->code_text.len : 20),
-             (const char *)error->code_text.ptr);
+    say_refusal(error, u->refusal);
     if (!publication_final(err) || !believed(u))
         return STATUS_OK;
     progress_clear(&u->progress);
@@ -385,6 +386,16 @@ static bool hopeless(const struct upload *u, uint64_t now_us)
            (!u->granted && now_us - u->started_us > u->pub.session.timeout_us);
 }
 
+static uint64_t wake_us(const struct upload *u, uint64_t now_us)
+{
+    uint64_t at_us = now_us + UPLOAD_RTO_US;
+    if (u->pub.session.up && push_deadline_us(&u->push) < at_us)
+        at_us = push_deadline_us(&u->push);
+    if (u->pub.ask_again_us && u->pub.ask_again_us < at_us)
+        at_us = u->pub.ask_again_us;
+    return at_us;
+}
+
 static enum exit_status push_all(struct upload *u)
 {
     struct session *s = &u->pub.session;
@@ -404,10 +415,7 @@ static enum exit_status push_all(struct upload *u)
         if (status != STATUS_OK)
             return status;
         progress_draw(&u->progress, u->safe_bytes, u->pub.video.video_id.s, now_us);
-        uint64_t wake_us = s->up && push_deadline_us(&u->push) < now_us + UPLOAD_RTO_US
-                               ? push_deadline_us(&u->push)
-                               : now_us + UPLOAD_RTO_US;
-        switch (session_wait(s, more ? 0 : wake_us, &msg, &topic)) {
+        switch (session_wait(s, more ? 0 : wake_us(u, now_us), &msg, &topic)) {
         case SESSION_MESSAGE: status = take_answer(u, &topic, msg->payload); break;
         case SESSION_DOWN: push_disconnected(&u->push, clock_mono_us()); break;
         case SESSION_STOP:

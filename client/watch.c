@@ -98,77 +98,87 @@ enum exit_status view_prove(struct view *v, struct slice statement, const struct
 
 /* ------------------------------------------------------------------ what it is */
 
+/* What one edge said that the video is. */
 struct info_wait {
     struct view *view;
-    struct arena *arena;
-    struct watch_info info;
-    struct wire_error error;
-    bool refused;
+    struct id next; /* where to go on: this edge, or one that shows the live */
+    bool refused, unknown;
+    char refusal[REFUSAL_BYTES];
+    uint64_t unverified; /* answers that did not verify: anybody may have sent them */
 };
 
-static bool take_info(void *context, const struct topic *topic, struct slice payload)
+/* The edge to go to for a live: this one if it has it, else the first that is named. */
+static struct id live_edge(const struct id *asked, struct slice edges)
+{
+    struct id first = *asked;
+    if (!edges_have(edges, asked))
+        edges_next(&edges, &first);
+    return first;
+}
+
+/* Verify what an edge says the video is. On failure the checker says why. */
+static bool open_claim(struct view *v, const struct watch_info *info)
+{
+    struct claim claim = {.credential = info->credential,
+                          .statement = info->statement,
+                          .manifest = info->manifest,
+                          .video_id = &v->order.video_id,
+                          .valid_at_us = info->live ? clock_utc_us() : 0};
+    checker_release(&v->checker);
+    if (checker_open(&v->checker, &v->zone, &claim) != ERR_OK)
+        return false;
+    view_token(v, info->token);
+    v->live = info->live && v->checker.video.live;
+    return true;
+}
+
+static enum answer take_refusal(struct info_wait *w, const struct wire_error *error)
+{
+    struct slice about = error->video_id;
+    enum err err = wire_code_err(error->code_text);
+    if (about.len && !slice_eq(about, id_slice(&w->view->order.video_id)))
+        return ANSWER_STRAY;
+    w->refused = true;
+    w->unknown = err == ERR_UNKNOWN;
+    say_refusal(error, w->refusal);
+    return err == ERR_BUSY || err == ERR_NOT_READY ? ANSWER_LATER : ANSWER_REFUSED;
+}
+
+static enum answer take_info(void *context, const struct topic *topic, struct slice payload)
 {
     struct info_wait *w = context;
     struct view *v = w->view;
+    CLEANUP(arena_release) struct arena arena = {0};
+    struct watch_info info;
+    struct wire_error error;
     if (!view_reply(v, topic))
-        return false;
-    w->refused = reply_is_error(payload, w->arena, &w->error);
-    if (w->refused)
-        return w->error.video_id.len == 0 ||
-               slice_eq(w->error.video_id, id_slice(&v->order.video_id));
-    return watch_info_decode(payload, w->arena, &w->info) == ERR_OK &&
-           id_eq(&w->info.video_id, &v->order.video_id);
+        return ANSWER_STRAY;
+    if (reply_is_error(payload, &arena, &error))
+        return take_refusal(w, &error);
+    if (watch_info_decode(payload, &arena, &info) != ERR_OK ||
+        !id_eq(&info.video_id, &v->order.video_id))
+        return ANSWER_STRAY;
+    if (!open_claim(v, &info)) {
+        w->unverified++;
+        return ANSWER_STRAY;
+    }
+    w->refused = false;
+    w->next = v->live ? live_edge(&v->edge_id, info.edges) : v->edge_id;
+    return ANSWER_TAKEN;
 }
 
-/* Ask one edge; busy and not_ready are asked again until --timeout. */
 static enum err ask_info(struct view *v, struct info_wait *w)
 {
+    CLEANUP(arena_release) struct arena arena = {0};
     struct watch_request request = {
         .kind = WATCH_INIT, .client_id = id_slice(&v->session->id), .video_id = v->order.video_id};
     struct ask ask = {.kind = TOPIC_WATCH,
                       .a = id_slice(&v->edge_id),
-                      .payload = watch_request_encode(&request, w->arena),
+                      .payload = watch_request_encode(&request, &arena),
                       .repeat = true,
                       .take = take_info,
                       .context = w};
-    uint64_t deadline_us = clock_mono_us() + v->session->timeout_us;
-    for (;;) {
-        uint64_t now_us = clock_mono_us();
-        uint64_t left_us = now_us < deadline_us ? deadline_us - now_us : 0;
-        enum err err = session_ask(v->session, &ask, left_us);
-        if (err == ERR_TIMEOUT && w->refused)
-            return ERR_OK;
-        if (err != ERR_OK || !w->refused)
-            return err;
-        enum err said = wire_code_err(w->error.code_text);
-        if ((said != ERR_BUSY && said != ERR_NOT_READY) || left_us == 0)
-            return ERR_OK;
-        struct msg *msg = NULL;
-        struct topic topic;
-        if (session_wait(v->session, now_us + WATCH_BUSY_US, &msg, &topic) == SESSION_STOP)
-            return ERR_CLOSED;
-        msg_unref(msg);
-    }
-}
-
-/* The edge to go to for a live: this one if it has it, else the first that is named. */
-static void live_edge(struct view *v, struct slice edges)
-{
-    struct id first = {0};
-    while (edges.len) {
-        const uint8_t *comma = memchr(edges.ptr, ',', edges.len);
-        size_t n = comma ? (size_t)(comma - edges.ptr) : edges.len;
-        struct id id;
-        if (id_parse(slice_of(edges.ptr, n), &id) == ERR_OK) {
-            if (id_eq(&id, &v->edge_id))
-                return;
-            if (!first.s[0])
-                first = id;
-        }
-        edges = slice_from(edges, comma ? n + 1 : n);
-    }
-    if (first.s[0])
-        v->edge_id = first;
+    return session_ask(v->session, &ask, v->session->timeout_us);
 }
 
 static enum exit_status subscribe(struct view *v)
@@ -178,49 +188,31 @@ static enum exit_status subscribe(struct view *v)
     return session_status(v->session, err, v->edge_id.s);
 }
 
-/* Verify what an edge says the video is. */
-static enum exit_status open_claim(struct view *v, const struct watch_info *info)
+/* One candidate. STATUS_NO_ANSWER: try the next. */
+static enum exit_status try_edge(struct view *v, bool *ret_unknown)
 {
-    struct claim claim = {.credential = info->credential,
-                          .statement = info->statement,
-                          .manifest = info->manifest,
-                          .video_id = &v->order.video_id,
-                          .valid_at_us = info->live ? clock_utc_us() : 0};
-    checker_release(&v->checker);
-    if (checker_open(&v->checker, &v->zone, &claim) != ERR_OK) {
+    enum exit_status status = subscribe(v);
+    if (status != STATUS_OK)
+        return status;
+    struct info_wait wait = {.view = v};
+    enum err err = ask_info(v, &wait);
+    if (err == ERR_TIMEOUT && wait.unverified) {
         say("what edge %s says about %s does not verify: %s", v->edge_id.s, v->order.video_id.s,
             checker_why(&v->checker));
         return STATUS_UNVERIFIED;
     }
-    view_token(v, info->token);
-    v->live = info->live && v->checker.video.live;
-    return STATUS_OK;
-}
-
-/* One candidate. STATUS_NO_ANSWER: try the next. */
-static enum exit_status try_edge(struct view *v, bool *ret_unknown)
-{
-    CLEANUP(arena_release) struct arena arena = {0};
-    enum exit_status status = subscribe(v);
-    if (status != STATUS_OK)
-        return status;
-    struct info_wait wait = {.view = v, .arena = &arena};
-    enum err err = ask_info(v, &wait);
     if (err != ERR_OK)
         return session_status(v->session, err, v->edge_id.s);
     if (wait.refused) {
-        *ret_unknown = wire_code_err(wait.error.code_text) == ERR_UNKNOWN;
-        if (!*ret_unknown)
-            say("edge %s: %.*s (%.*s)", v->edge_id.s, SLICE_FMT(wait.error.message),
-                SLICE_FMT(wait.error.code_text));
+        *ret_unknown = wait.unknown;
+        if (!wait.unknown)
+            say("edge %s: %s", v->edge_id.s, wait.refusal);
         return STATUS_NO_ANSWER;
     }
-    status = open_claim(v, &wait.info);
-    if (status != STATUS_OK || !v->live)
-        return status;
-    struct id asked = v->edge_id;
-    live_edge(v, wait.info.edges);
-    return id_eq(&asked, &v->edge_id) ? STATUS_OK : subscribe(v);
+    if (id_eq(&wait.next, &v->edge_id))
+        return STATUS_OK;
+    v->edge_id = wait.next;
+    return subscribe(v);
 }
 
 static enum exit_status candidates(struct view *v, struct edge_answer *ret, size_t *ret_n)

@@ -86,8 +86,7 @@ static bool same_zone(const struct zone_params *a, const struct zone_params *b)
            pubkey_eq(&a->box_pk, &b->box_pk) && a->key_epoch == b->key_epoch;
 }
 
-/* true: no need to wait for others. */
-static bool take_params(void *context, const struct topic *topic, struct slice payload)
+static enum answer take_params(void *context, const struct topic *topic, struct slice payload)
 {
     struct answers *got = context;
     CLEANUP(arena_release) struct arena arena = {0};
@@ -96,10 +95,10 @@ static bool take_params(void *context, const struct topic *topic, struct slice p
     if (topic->kind != TOPIC_AUTH_PARAMS_REPLY ||
         params_reply_decode(payload, &arena, &reply) != ERR_OK ||
         reply.params.len > OBJECT_BYTES_MAX || zone_open(reply.params, &params) != ERR_OK)
-        return false;
+        return ANSWER_STRAY;
     if (got->pin->any && zone_accept(&got->pin->params, &params) != ERR_OK) {
         got->refused++;
-        return false;
+        return ANSWER_STRAY;
     }
     if (got->any)
         got->contradicted = !same_zone(&got->params, &params);
@@ -107,7 +106,7 @@ static bool take_params(void *context, const struct topic *topic, struct slice p
     got->params = params;
     got->len = reply.params.len;
     memcpy(got->bytes, reply.params.ptr, reply.params.len);
-    return true;
+    return ANSWER_TAKEN;
 }
 
 /* Ask, and without a pin listen a moment longer: a second voice must say the same. */

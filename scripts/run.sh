@@ -23,6 +23,7 @@ VIDEO=${VIDEO:-}
 DURATION=${DURATION:-}
 export -n B VIDEO DURATION # ours, not options of the programs
 READY_S_MAX=20
+COPY_S_MAX=60
 FIRST_LOOK_S=5
 LIVE_ID=live-demo
 edge=$B/edge auth=$B/auth_edge ctl=$B/edgectl
@@ -208,6 +209,20 @@ for pid in "${viewers[@]}"; do wait "$pid" || viewers_ok=NO; done
 children=("${children[@]:0:${#children[@]}-2}")
 alive
 
+# ---- two copies, and one video fewer ----
+
+row_of() { # ID EDGE: the part of the edge's list that is about it, empty if it is not there
+    in_turn "$ctl" list --edge "$2" --json >"$dir/log/list.json" 2>/dev/null || return 1
+    grep -o "{\"id\": \"$1\"[^}]*}" "$dir/log/list.json" || true
+}
+at_both() { row_of "$id" edge2 | grep -Eq '"edges": "(edge1,edge2|edge2,edge1)"'; }
+gone() { [ -z "$(row_of "$gone_id" edge1)" ] && [ -z "$(row_of "$gone_id" edge2)" ]; }
+wait_for "$COPY_S_MAX" "the second copy, at edge2," at_both
+gone_id=gone-$(date +%s)-$$
+in_turn "$ctl" upload "$0" --id "$gone_id" --edge edge1 --json >"$dir/log/gone.json"
+in_turn "$ctl" delete "$gone_id" --json >"$dir/log/delete.json"
+wait_for "$READY_S_MAX" "the deletion at both edges" gone
+
 # ---- what was verified ----
 
 row() { printf '%-22s %10s %14s %9s %14s\n' "$@"; }
@@ -224,6 +239,7 @@ say ""
 say "SHA-256 in   $sha_in"
 say "SHA-256 out  $sha_out"
 say "proof checked offline: $verified; both live viewers verified every part: $viewers_ok"
+say "$id is held by both edges; $gone_id was deleted, and neither lists it"
 say ""
 
 ok=0

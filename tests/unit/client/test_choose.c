@@ -1,5 +1,7 @@
-/* The score that orders edges, and where a zone may be trusted on first use. */
+/* The score that orders edges, lists of them, where a zone may be trusted on first use, and what
+ * is believed before anything verified. */
 #include "client/choose.h"
+#include "client/publish.h"
 #include "client/zone.h"
 
 #include <math.h>
@@ -66,13 +68,61 @@ static void test_trusted_brokers(void **state)
         assert_false(zone_broker_trusted(not_trusted[i]));
 }
 
+static void assert_edges(const char *text, const char *const *ids, size_t n)
+{
+    struct slice left = slice_str(text);
+    struct id id;
+    for (size_t i = 0; i < n; i++) {
+        assert_true(edges_next(&left, &id));
+        assert_string_equal(id.s, ids[i]);
+        assert_true(edges_have(slice_str(text), &id));
+    }
+    assert_false(edges_next(&left, &id));
+    assert_false(edges_have(slice_str(text), &(struct id){"other"}));
+}
+
+static void test_edges(void **state)
+{
+    (void)state;
+    static const char *const two[] = {"edge1", "e-2"};
+    char longest[2 * ID_BYTES_MAX + 2];
+    memset(longest, 'a', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    assert_edges("", two, 0);
+    assert_edges(",", two, 0);
+    assert_edges("edge1", two, 1);
+    assert_edges("edge1,e-2", two, 2);
+    assert_edges(",edge1,,no/id,e-2,", two, 2); /* what is no id is left out */
+    assert_edges(longest, two, 0);              /* longer than an id */
+    longest[ID_BYTES_MAX] = ',';
+    char one[ID_BYTES_MAX + 1];
+    memset(one, 'a', ID_BYTES_MAX);
+    one[ID_BYTES_MAX] = '\0';
+    const char *const ids[] = {one, one};
+    assert_edges(longest, ids, 2);
+}
+
+/* A refusal before anything was granted: believed once it comes after another init. */
+static void test_doubt(void **state)
+{
+    (void)state;
+    struct publication p = {0};
+    assert_false(publication_doubts(&p, 1000));
+    assert_false(publication_believes(&p, 1000));
+    assert_false(publication_believes(&p, 1001)); /* no other init since */
+    assert_false(publication_doubts(&p, 1000 + SESSION_DOUBT_US - 1));
+    assert_false(publication_believes(&p, 1000 + SESSION_DOUBT_US));
+    assert_true(publication_doubts(&p, 1000 + SESSION_DOUBT_US));
+    assert_false(publication_doubts(&p, 1001 + SESSION_DOUBT_US)); /* once */
+    assert_true(publication_believes(&p, 1001 + SESSION_DOUBT_US));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_latency_is_capped),
-        cmocka_unit_test(test_overload),
-        cmocka_unit_test(test_trusted_brokers),
+        cmocka_unit_test(test_weights),  cmocka_unit_test(test_latency_is_capped),
+        cmocka_unit_test(test_overload), cmocka_unit_test(test_trusted_brokers),
+        cmocka_unit_test(test_edges),    cmocka_unit_test(test_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

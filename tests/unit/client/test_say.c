@@ -35,6 +35,21 @@ static void test_text_safe(void **state)
     assert_string_equal(safe("abc", 1), "");
 }
 
+static void test_refusals(void **state)
+{
+    (void)state;
+    char buf[REFUSAL_BYTES], message[2 * REFUSAL_BYTES];
+    struct wire_error error = {.message = slice_str("no\x1b[31m"), .code_text = slice_str("quota")};
+    say_refusal(&error, buf);
+    assert_string_equal(buf, "no?[31m (quota)");
+    say_refusal(&(struct wire_error){0}, buf);
+    assert_string_equal(buf, " ()");
+    memset(message, 'm', sizeof(message));
+    error.message = error.code_text = slice_of(message, sizeof(message));
+    say_refusal(&error, buf);
+    assert_true(strlen(buf) < REFUSAL_BYTES);
+}
+
 static void test_sizes(void **state)
 {
     (void)state;
@@ -144,9 +159,10 @@ int main(void)
     if (crypto_init() != ERR_OK)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text_safe),  cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_json),       cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_sink_whole), cmocka_unit_test(test_sink_others),
+        cmocka_unit_test(test_text_safe),   cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_json),
+        cmocka_unit_test(test_progress),    cmocka_unit_test(test_sink_whole),
+        cmocka_unit_test(test_sink_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
