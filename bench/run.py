@@ -16,13 +16,15 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import catalogue  # noqa: E402
 import report  # noqa: E402
 from cluster import BenchError, Cluster, ROOT, free_port, wait_until  # noqa: E402
-from items import ITEMS  # noqa: E402
+from items import ITEMS as RELAY_ITEMS  # noqa: E402
 from profiler import profile  # noqa: E402
 
 NOISE_MAX = 0.15  # spread of a reference above which a comparison says nothing
 FILES = 20000
+ITEMS = {**RELAY_ITEMS, **catalogue.ITEMS}
 
 
 class Bench:
@@ -158,13 +160,15 @@ def machine():
 def arguments():
     p = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     p.add_argument("--build", default=ROOT / "build", type=Path)
-    p.add_argument("--only", help=f"items, with commas: {', '.join(ITEMS)}")
+    p.add_argument("--only", help=f"items, with commas: {', '.join(ITEMS)}; unless "
+                   f"named, all but {', '.join(catalogue.NAMED_ONLY)}")
     p.add_argument("--rounds", type=int, help="of each comparison (5; --quick: 1)")
     p.add_argument("--quick", action="store_true", help="short and few: to try the bench itself")
     p.add_argument("--json", action="store_true", help="print the results as JSON, too")
     p.add_argument("--write", action="store_true", help="write the document even with --quick")
     args = p.parse_args()
-    args.items = args.only.split(",") if args.only else list(ITEMS)
+    args.items = args.only.split(",") if args.only else [
+        i for i in ITEMS if i not in catalogue.NAMED_ONLY]
     for item in args.items:
         if item not in ITEMS:
             p.error(f"there is no '{item}'; there are {', '.join(ITEMS)}")

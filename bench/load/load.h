@@ -33,6 +33,7 @@ int live_main(struct load *load);
 int upload_main(struct load *load);
 int watch_main(struct load *load);
 int ping_main(struct load *load);
+int tally_main(struct load *load);
 int delay_main(struct load *load);
 int ready_main(struct load *load, const char *const *command);
 

@@ -180,7 +180,7 @@ int main(int argc, char **argv)
     struct load load;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* never outlives the bench */
     if (argc < 2 || argc > OPTION_ARGS_MAX)
-        die("usage: load live|upload|watch|ping|ready|delay [--option value …]");
+        die("usage: load live|upload|watch|ping|tally|ready|delay [--option value …]");
     if (config_load(options, argc - 2, argv + 2, positional, &n, error) != ERR_OK)
         die("%s", error);
     positional[n] = NULL;
@@ -194,6 +194,8 @@ int main(int argc, char **argv)
         return watch_main(&load);
     if (strcmp(argv[1], "ping") == 0)
         return ping_main(&load);
+    if (strcmp(argv[1], "tally") == 0)
+        return tally_main(&load);
     if (strcmp(argv[1], "delay") == 0)
         return delay_main(&load);
     if (strcmp(argv[1], "ready") == 0 && n > 0)
