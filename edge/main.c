@@ -30,7 +30,6 @@ enum {
     CONTROL_OUTBOX_MESSAGES_MAX = 4096,
     READ_BUDGET_BYTES = READS_BYTES_MAX + MEDIA_OUTBOX_BYTES_MAX + 1024 * 1024,
     JSON_BUDGET_BYTES = 4 * 1024 * 1024, /* packets taken out of JSON parts */
-    STALE_MAX = LIVES_MAX,
 };
 
 struct app {

@@ -18,6 +18,7 @@
 enum {
     UPLOADS_MAX = 64,
     LIVES_MAX = 2048,
+    STALE_MAX = 2 * LIVES_MAX, /* presences of ours to be withdrawn */
     FETCHES_MAX = 32,
     VIEWS_MAX = 4096,
     VIEWS_PER_CLIENT_MAX = 8,

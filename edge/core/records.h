@@ -293,7 +293,6 @@ struct row_backlog {
 enum {
     REPLAYS_MAX = 256,
     LISTS_MAX = 64,
-    STALE_MAX = 2 * LIVES_MAX, /* presences of ours to be withdrawn */
     CUSTODY_DROPS_MAX = 4,
     CUSTODY_PUTS_MAX = 8,
     CUSTODY_LOOKS_MAX = 8, /* videos being read for custody at once */
