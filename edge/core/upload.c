@@ -160,16 +160,23 @@ void upload_done(struct core *core, struct ingest *in, const struct storage_done
         upload_ack(core, in, done->u.part_put.chunk, done->u.part_put.index, true);
 }
 
+/* verified: of an upload under way; else anybody may have sent it. */
+static void refuse_end(struct core *core, const struct verified_end *v, bool verified, enum err err,
+                       const char *why)
+{
+    struct answer to = {.kind = TOPIC_UPLOAD_REPLY,
+                        .reply_id = id_slice(&v->end.streamer_id),
+                        .video_id = id_slice(&v->end.video_id),
+                        .verified = verified};
+    core_answer_error(core, &to, err, why);
+}
+
 void upload_end(struct core *core, struct event *ev)
 {
     const struct verified_end *v = &ev->u.end;
     struct ingest *in = ingest_find(core, &v->stream);
     if (!in || in->use != STREAM_UPLOAD || in->state == INGEST_CLAIMING) {
-        core_answer_error(core,
-                          &(struct answer){.kind = TOPIC_UPLOAD_REPLY,
-                                           .reply_id = id_slice(&v->end.streamer_id),
-                                           .video_id = id_slice(&v->end.video_id)},
-                          ERR_NOT_READY, "no such upload is under way here; send init");
+        refuse_end(core, v, false, ERR_NOT_READY, "no such upload is under way here; send init");
         return;
     }
     if (in->state == INGEST_FINISHING || in->failed != ERR_OK)
@@ -177,24 +184,15 @@ void upload_end(struct core *core, struct event *ev)
     /* `created` decides whose a contested id is: what was checked at init must stay. */
     if (v->video.live || v->video.created_us != in->row.video.created_us ||
         !hash_eq(&v->video.thumbnail_hash, &in->row.video.thumbnail_hash)) {
-        core_answer_error(core,
-                          &(struct answer){.kind = TOPIC_UPLOAD_REPLY,
-                                           .reply_id = id_slice(&v->end.streamer_id),
-                                           .video_id = id_slice(&v->end.video_id),
-                                           .verified = true},
-                          ERR_FORMAT,
-                          "the statement's thumbnail, created or live flag is not the init's");
+        refuse_end(core, v, true, ERR_FORMAT,
+                   "the statement's thumbnail, created or live flag is not the init's");
         return;
     }
     if (v->video.revision_us > core->utc_us + HLC_AHEAD_MAX_US) {
-        core_answer_error(core,
-                          &(struct answer){.kind = TOPIC_UPLOAD_REPLY,
-                                           .reply_id = id_slice(&v->end.streamer_id),
-                                           .video_id = id_slice(&v->end.video_id),
-                                           .verified = true},
-                          ERR_FORMAT,
-                          "the statement's revision is more than 5 minutes ahead of this edge's "
-                          "clock; set yours");
+        refuse_end(
+            core, v, true, ERR_FORMAT,
+            "the statement's revision is more than 5 minutes ahead of this edge's clock; set "
+            "yours");
         return;
     }
     struct storage_row row = in->row;
