@@ -113,6 +113,18 @@ static void went_wrong(struct core *core, struct ingest *in)
     ingest_free(core, in); /* init resumes from the database */
 }
 
+static const char *unfinished(enum err err)
+{
+    switch (err) {
+    case ERR_STORAGE_FULL: return "this edge's disk is full; send the end again";
+    case ERR_CONFLICT:
+        return "another streamer's video has taken this id meanwhile, or yours was deleted or "
+               "signed anew; choose another id";
+    case ERR_SIGNATURE: return "the manifest does not match what is held";
+    default: return "the edge could not keep it; see its log";
+    }
+}
+
 static void finished(struct core *core, struct ingest *in, enum err err)
 {
     if (err == ERR_NOT_READY) { /* parts are missing: say which, go on */
@@ -126,9 +138,7 @@ static void finished(struct core *core, struct ingest *in, enum err err)
                                            .reply_id = id_slice(&in->row.video.streamer_id),
                                            .video_id = id_slice(&in->row.video.video_id),
                                            .verified = true},
-                          err,
-                          err == ERR_STORAGE_FULL ? "this edge's disk is full; send the end again"
-                                                  : "the manifest does not match what is held");
+                          err, unfinished(err));
         in->state = INGEST_RUNNING;
         return;
     }
