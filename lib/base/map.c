@@ -79,7 +79,7 @@ void *map_remove(struct map *map, struct slice key)
 
 void *map_next(const struct map *map, size_t *cursor)
 {
-    while (*cursor <= map->mask) {
+    while (map->count && *cursor <= map->mask) { /* most tables are empty, and wide */
         struct map_slot *slot = &map->slots[(*cursor)++];
         if (slot->key.ptr)
             return slot->value;
