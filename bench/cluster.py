@@ -10,10 +10,12 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -180,7 +182,8 @@ class Cluster:
     # ---- the node ----
 
     def edge_command(self, edge_id, data, broker=None):
-        return [self.build / "edge", "--data", data, "--edge-id", edge_id,
+        """One copy of everything: what is measured is one node, not what others copy meanwhile."""
+        return [self.build / "edge", "--data", data, "--edge-id", edge_id, "--replicas", "1",
                 "--mqtt-broker", broker or f"127.0.0.1:{self.port}",
                 "--zone-secret-file", self.folder / "auth/zone.secret"]
 
@@ -199,6 +202,23 @@ class Cluster:
                    lambda: self.edge_process.said("broker: connected"))
         self.ping(seconds=0.05)
         return self.edge_process
+
+    def clear(self):
+        """Whatever an item left behind, failed or not: only the broker and the authority stay."""
+        for process in self.processes[:]:
+            if process not in (self.broker, self.auth):
+                self.end(process)
+        self.edge_process = None
+
+    def listed(self, n):
+        """Wait until n videos stand in the list of the edge at hand."""
+        path = self.edge_data / "edge_cluster.db"
+
+        def there():
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+                found = db.execute("SELECT count(*) FROM video WHERE state = 'complete'").fetchone()
+            return found[0] >= n
+        wait_until(f"{n} videos in the list of {self.edge_id}", there, 30)
 
     def edge_stop(self):
         if self.edge_process:

@@ -311,6 +311,7 @@ def starvation(b):
     source_id = c.edge_id
     c.load("upload", streams=4, chunks=b.pick(150, 20), id="far")
     c.edge(keep=True)
+    c.listed(4)
     offered = rate * seconds
     for name, load in (
             ("alone", None),

@@ -185,6 +185,8 @@ def run_items(b, items):
         except BenchError as e:
             failed.append(item)
             b.skip(item, "the item as a whole", f"it failed: {e}")
+        finally:
+            b.cluster.clear()
         print(f"  ({time.monotonic() - start:.0f} s)", flush=True)
     return failed
 

@@ -15,7 +15,6 @@
 #include "edge/core/state.h"
 
 enum {
-    FETCH_WINDOW_BYTES = 1024 * 1024,
     FETCH_ASK_US = 2 * 1000 * 1000, /* an init that is not answered for so long: next source */
     FETCH_PAUSE_US = 1000 * 1000,   /* after every source was asked; doubles */
     FETCH_PAUSE_DOUBLINGS_MAX = 3,
@@ -256,6 +255,14 @@ void fetch_begun(struct core *core, const struct storage_done *done)
 
 /* ---- answers ---- */
 
+/* What may be on its way to one fetch: half of its share of the total, since as much may wait for
+ * the disk, and one part at least. */
+static uint32_t window_of(const struct core *core)
+{
+    uint32_t share = FETCH_WINDOW_TOTAL_BYTES / 2 / core->fetches;
+    return share > PACKET_BYTES_MAX ? share : PACKET_BYTES_MAX;
+}
+
 void fetch_info(struct core *core, const struct event *ev)
 {
     const struct watch_info *m = &ev->u.watch_info.info;
@@ -267,8 +274,7 @@ void fetch_info(struct core *core, const struct event *ev)
         memcpy(in->token, m->token.ptr, m->token.len);
     in->token_len = m->token.len;
     in->informed = true;
-    uint32_t share = FETCH_WINDOW_TOTAL_BYTES / core->fetches; /* together within their total */
-    pull_init(&in->pull, share < FETCH_WINDOW_BYTES ? share : FETCH_WINDOW_BYTES);
+    pull_init(&in->pull, window_of(core));
     pull_start(&in->pull, in->recv_chunk, in->recv_part, core->now_us);
 }
 
@@ -286,7 +292,8 @@ void fetch_part(struct core *core, struct ingest *in, struct part_event *ev)
     }
     if (err == ERR_QUOTA) {
         core_count(core, COUNT_parts_over_window);
-        return; /* the next one is a gap, and the pull seeks */
+        pull_lost(&in->pull); /* sought again when there is room */
+        return;
     }
     if (err == ERR_OK) {
         in->progress_us = core->now_us;
@@ -351,10 +358,13 @@ void fetch_committed(struct core *core, struct ingest *in, const struct storage_
 
 /* ---- time ---- */
 
-/* Credit follows the disk: no more is asked for while half a window waits for its commit. */
-static bool may_ask(const struct ingest *in)
+/* Credit follows the disk: no more is asked for while half a window waits for its commit, and what
+ * was lost for want of room is sought when all fetches together leave some. */
+static bool may_ask(const struct core *core, const struct ingest *in)
 {
-    return in->inflight_bytes <= FETCH_WINDOW_BYTES / 2 || in->pull.seek_due;
+    if (in->pull.seek_due)
+        return core->fetch_inflight_bytes <= FETCH_WINDOW_TOTAL_BYTES / 2;
+    return in->inflight_bytes <= in->pull.window_bytes / 2;
 }
 
 /* When the next source is asked: after a pause, or when this one has not answered the init. */
@@ -384,7 +394,8 @@ static void pump_one(struct core *core, struct ingest *in)
         return;
     }
     struct pull_request req;
-    while (core_room(core) > 8 && may_ask(in) && pull_next(&in->pull, core->now_us, &req)) {
+    in->pull.window_bytes = window_of(core);
+    while (core_room(core) > 8 && may_ask(core, in) && pull_next(&in->pull, core->now_us, &req)) {
         struct watch_request *m = request(core, in, req.seek ? WATCH_SEEK : WATCH_CREDIT);
         m->pull = req.pull;
         m->chunk_part = req.chunk;
@@ -414,7 +425,7 @@ static uint64_t deadline_us(const struct core *core, const struct ingest *in)
         return asked_again_us(in);
     if (held_back(core, in))
         return core->now_us + FETCH_HELD_US;
-    return may_ask(in) ? pull_deadline_us(&in->pull) : UINT64_MAX;
+    return may_ask(core, in) ? pull_deadline_us(&in->pull) : UINT64_MAX;
 }
 
 uint64_t fetch_deadline_us(const struct core *core)

@@ -82,6 +82,12 @@ enum pull_verdict pull_part(struct pull *p, uint32_t chunk, uint32_t part, uint3
     return PULL_GAP;
 }
 
+void pull_lost(struct pull *p)
+{
+    if (under_way(p))
+        ask_again(p);
+}
+
 void pull_end(struct pull *p, uint32_t pull, uint64_t now_us)
 {
     if (!under_way(p) || p->seek_due || pull != p->pull)

@@ -64,6 +64,9 @@ enum pull_verdict {
 enum pull_verdict pull_part(struct pull *p, uint32_t chunk, uint32_t part, uint32_t parts_n,
                             size_t packet_bytes, uint64_t now_us);
 
+/* pull_lost: the expected part arrived, but there was no room for it: a seek is due. */
+void pull_lost(struct pull *p);
+
 /*
  * pull_end: the end answer to pull number `pull` arrived; others are ignored, and
  * so is one in the middle of a chunk or before the last expected one: it stands

@@ -532,6 +532,41 @@ static void test_credit_follows_the_disk(void **state)
     reel_free(r);
 }
 
+/* Two sources send more than may wait for the disk: what found no room is sought again as soon as
+ * there is some, without a silence. */
+static void test_no_room_for_all(void **state)
+{
+    struct scene *c = *state;
+    struct stage *s = c->s;
+    struct reel *films[2];
+    size_t next[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        char id[] = {'w', (char)('0' + i), '\0'};
+        films[i] = reel_new(&alice, id, 1, false);
+        reel_fill(films[i], 1, 3 * 1024 * 1024);
+        reel_finish(films[i]);
+        announced(s, films[i], &edge2);
+        watch(s, id, id);
+        struct event *ev = info_event("edge2", TOKEN_BYTES);
+        ev->u.watch_info.info.video_id = stage_id(id);
+        stage_do(s, ev);
+        assert_in_range(asked(s, "edge2", WATCH_SEEK)->window_bytes, PACKET_BYTES_MAX,
+                        FETCH_WINDOW_TOTAL_BYTES / 2 / (uint32_t)(i + 1));
+    }
+    s->commit_at_once = false;
+    while (!core_counter(s->core, COUNT_parts_over_window))
+        for (int i = 0; i < 2; i++)
+            stage_do(s, part_event(films[i], next[i]++));
+    stage_forget(s);
+    s->commit_at_once = true;
+    stage_settle(s);
+    const struct watch_request *m = asked(s, "edge2", WATCH_SEEK);
+    const struct reel *lost = id_eq(&m->video_id, &films[0]->video.video_id) ? films[0] : films[1];
+    assert_int_equal(m->part, next[lost == films[1]] - 2); /* the init chunk is one of them */
+    for (int i = 0; i < 2; i++)
+        reel_free(films[i]);
+}
+
 static void test_resumes_after_a_crash(void **state)
 {
     struct scene *c = *state;
@@ -649,6 +684,7 @@ int main(void)
         T(test_storage_full),
         T(test_begun_again_at_once),
         T(test_credit_follows_the_disk),
+        T(test_no_room_for_all),
         T(test_resumes_after_a_crash),
         T(test_finishes_after_a_crash),
         T(test_limit),

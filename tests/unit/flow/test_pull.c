@@ -96,6 +96,29 @@ static void test_gap_seeks_once(void **state)
     assert_true(r.seek);
 }
 
+static void test_lost_seeks_at_once(void **state)
+{
+    (void)state;
+    struct pull p = started(2);
+    struct pull_request r;
+    pull_part(&p, 1, 0, 3, PACKET, 1);
+    pull_lost(&p);
+    pull_lost(&p);
+    assert_int_equal(pull_deadline_us(&p), 0);
+    assert_true(pull_next(&p, 2, &r));
+    assert_true(r.seek);
+    assert_int_equal(r.part, 1);
+    assert_false(pull_next(&p, 2, &r));
+    pull_lost(&p); /* likewise while it seeks */
+    assert_true(pull_next(&p, 3, &r));
+    assert_int_equal(p.silent_seeks, 0);
+    pull_part(&p, 1, 1, 3, PACKET, 4);
+    pull_part(&p, 1, 2, 3, PACKET, 4);
+    pull_part(&p, 2, 0, 1, PACKET, 4);
+    pull_lost(&p); /* it is over */
+    assert_int_equal(p.state, PULL_ENDED);
+}
+
 static void test_silence(void **state)
 {
     (void)state;
@@ -329,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_credit),
         cmocka_unit_test(test_zero_window),
         cmocka_unit_test(test_gap_seeks_once),
+        cmocka_unit_test(test_lost_seeks_at_once),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_heard_puts_off),
         cmocka_unit_test(test_duplicates_are_no_life),
