@@ -155,6 +155,17 @@ static inline struct bus_event event_wait(struct bus *bus, enum bus_event_kind k
     }
 }
 
+/* Until the bus says what ails it. */
+static inline void error_wait(struct bus *bus, char ret[static BUS_ERROR_BYTES])
+{
+    uint64_t until_us = clock_mono_us() + WAIT_MS * 1000u;
+    do {
+        assert_true(clock_mono_us() < until_us);
+        poll(NULL, 0, 1);
+        bus_last_error(bus, ret);
+    } while (ret[0] == '\0');
+}
+
 static inline void bus_wait_connected(struct bus *bus, int lanes_n)
 {
     for (int connected = 0; connected < lanes_n;)

@@ -10,12 +10,7 @@ static void an_absent_broker_is_named(void **state)
     snprintf(broker.uri, sizeof(broker.uri), "127.0.0.1:%u", (unsigned)broker_free_port());
     struct bus_config config = bus_test_config(&broker, "absent");
     struct bus *bus = bus_test_open(&config);
-    uint64_t until_us = clock_mono_us() + WAIT_MS * 1000u;
-    do {
-        assert_true(clock_mono_us() < until_us);
-        poll(NULL, 0, 1);
-        bus_last_error(bus, text);
-    } while (text[0] == '\0');
+    error_wait(bus, text);
     snprintf(expected, sizeof(expected),
              "broker tcp://%s: connection refused, or host unknown or unreachable", broker.uri);
     assert_string_equal(text, expected);

@@ -63,12 +63,7 @@ static void expect_refusal(const struct broker *at, const char *ca_file)
     config.ca_file = ca_file;
     config.lanes_n = 1;
     struct bus *bus = bus_test_open(&config);
-    uint64_t until_us = clock_mono_us() + WAIT_MS * 1000u;
-    do {
-        assert_true(clock_mono_us() < until_us);
-        poll(NULL, 0, 1);
-        bus_last_error(bus, text);
-    } while (text[0] == '\0');
+    error_wait(bus, text);
     struct bus_event event;
     assert_false(bus_event_take(bus, &event));
     bus_close(bus);

@@ -303,6 +303,11 @@ enum err pair_do(struct pair *p, struct storage_op *op)
     return answers_free(&a);
 }
 
+void pair_ok(struct pair *p, struct storage_op *op)
+{
+    assert_int_equal(pair_do(p, op), ERR_OK);
+}
+
 /* ---- what is done in slices ---- */
 
 static bool goes_on(const struct storage_done *done)
@@ -456,27 +461,31 @@ void pair_look(struct pair *p)
     CLEANUP(mem_free_ptr) char *s = walk(world_doer, p->w);
     CLEANUP(mem_free_ptr) char *m = walk(memory_doer, p->m);
     assert_string_equal(s, m);
-    assert_int_equal(pair_do(p, op_scan("", "")), ERR_OK);
+    pair_ok(p, op_scan("", ""));
     for (unsigned depth = 0; depth < DIGEST_DEPTH; depth++)
-        assert_int_equal(pair_do(p, op_digests((uint8_t)depth, 0)), ERR_OK);
+        pair_ok(p, op_digests((uint8_t)depth, 0));
 }
 
 /* ---- short cuts ---- */
 
+void pair_parts(struct pair *p, const struct film *f, size_t from)
+{
+    for (size_t i = from; i < f->parts_n; i++)
+        pair_ok(p, op_part(f, i));
+}
+
 void pair_upload(struct pair *p, const struct film *f, uint64_t hlc)
 {
-    assert_int_equal(pair_do(p, op_claim(f)), ERR_OK);
-    for (size_t i = 0; i < f->parts_n; i++)
-        assert_int_equal(pair_do(p, op_part(f, i)), ERR_OK);
-    assert_int_equal(pair_do(p, op_finish(f, hlc, "receipt")), ERR_OK);
+    pair_ok(p, op_claim(f));
+    pair_parts(p, f, 0);
+    pair_ok(p, op_finish(f, hlc, "receipt"));
 }
 
 void pair_fetch(struct pair *p, const struct film *f, uint64_t used_us)
 {
     struct storage_op *op = op_copy(f);
     op->u.copy_begin.used_us = used_us;
-    assert_int_equal(pair_do(p, op), ERR_OK);
-    for (size_t i = 0; i < f->parts_n; i++)
-        assert_int_equal(pair_do(p, op_part(f, i)), ERR_OK);
-    assert_int_equal(pair_do(p, op_cached(f)), ERR_OK);
+    pair_ok(p, op);
+    pair_parts(p, f, 0);
+    pair_ok(p, op_cached(f));
 }

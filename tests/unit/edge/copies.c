@@ -7,13 +7,11 @@
 
 #include <cmocka.h>
 
-struct member copies_alice, copies_edges[COPIES_EDGES];
+struct member copies_edges[COPIES_EDGES];
 
 int copies_group_setup(void **state)
 {
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &copies_alice);
+    scene_cast(state);
     for (int i = 0; i < COPIES_EDGES; i++) {
         char id[16];
         snprintf(id, sizeof(id), "edge%d", i + 1);
@@ -24,10 +22,7 @@ int copies_group_setup(void **state)
 
 struct reel *copies_film(const char *id)
 {
-    struct reel *r = reel_new(&copies_alice, id, 1, false);
-    reel_fill(r, COPIES_CHUNKS - 1, 4 * REEL_PART_BYTES);
-    reel_finish(r);
-    return r;
+    return scene_film(id, COPIES_CHUNKS - 1, 4 * REEL_PART_BYTES);
 }
 
 void copies_disk(struct copies *c, uint64_t free_bytes, uint64_t total_bytes)

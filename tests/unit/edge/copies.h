@@ -4,7 +4,7 @@
  * One edge on its stage among others, and films of which there are to be two copies: what the
  * tests of custody and of giving up have in common.
  */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 enum { COPIES_EDGES = 6, COPIES_CHUNKS = 6 };
 #define COPIES_LOOK_US (4 * STAGE_S)   /* longer than any jitter */
@@ -12,7 +12,7 @@ enum { COPIES_EDGES = 6, COPIES_CHUNKS = 6 };
 #define COPIES_QUIET_US (60 * STAGE_S) /* nothing is given up so soon after a start or a proof */
 #define COPIES_PROVE_US (10 * STAGE_S)
 
-extern struct member copies_alice, copies_edges[COPIES_EDGES]; /* edge1 (we), edge2, … */
+extern struct member copies_edges[COPIES_EDGES]; /* edge1 (we), edge2, … */
 
 struct copies {
     struct stage *s;          /* edge1 */

@@ -19,7 +19,30 @@ struct id stage_id(const char *text)
     return id;
 }
 
-enum { STEPS_TO_SETTLE_MAX = 200 * 1000 };
+enum { STEPS_TO_SETTLE_MAX = 200 * 1000, CHECK_WALK_MAX = 32 };
+
+/* ---- invariants ---- */
+
+static void check(struct stage *s)
+{
+    core_check(s->core, memory_store_under_way(s->store));
+    s->unchecked = 0;
+}
+
+/* After every step, but where a check walks more than a step does: every so many, and at the end.
+ */
+static void check_now_and_then(struct stage *s)
+{
+    size_t walked = s->core->ingests.count + s->core->views.count;
+    if (++s->unchecked > walked / CHECK_WALK_MAX)
+        check(s);
+}
+
+static void check_at_the_end(struct stage *s)
+{
+    if (s->unchecked)
+        check(s);
+}
 
 /* ---- life ---- */
 
@@ -102,6 +125,7 @@ struct stage *stage_new(const struct stage_spec *spec)
 void stage_restart(struct stage *s)
 {
     static const struct stage_spec usual;
+    check_at_the_end(s);
     stage_forget(s);
     core_free(s->core);
     memory_store_crash(s->store);
@@ -124,6 +148,7 @@ void stage_forget(struct stage *s)
 
 void stage_free(struct stage *s)
 {
+    check_at_the_end(s);
     stage_forget(s);
     core_free(s->core);
     memory_store_free(s->store);
@@ -225,7 +250,7 @@ void stage_step(struct stage *s, struct event *ev)
         e->op = NULL;
     }
     keep(s);
-    core_check(s->core, memory_store_under_way(s->store));
+    check_now_and_then(s);
 }
 
 void stage_complete(struct stage *s)
@@ -328,6 +353,14 @@ const struct upload_ack *stage_ack(const struct stage *s)
 const struct wire_error *stage_error(const struct stage *s)
 {
     return stage_last(s, MESSAGE_ERROR)->body;
+}
+
+void stage_expect_ack(const struct stage *s, uint32_t next, uint32_t next_part)
+{
+    const struct upload_ack *ack = stage_ack(s);
+    assert_int_equal(ack->next, next);
+    assert_int_equal(ack->next_part, next_part);
+    assert_int_equal(stage_last(s, MESSAGE_UPLOAD_ACK)->topic, TOPIC_UPLOAD_REPLY);
 }
 
 void stage_expect_error(struct stage *s, enum wire_code code, enum topic_kind topic,

@@ -2,8 +2,9 @@
 #define TESTS_EDGE_STAGE_H
 /*
  * One edge's core on a stage of its own: a virtual clock, a store in memory,
- * and everything that the core said, kept until it is forgotten. After every
- * step the invariants of edge/core/state.h are checked.
+ * and everything that the core said, kept until it is forgotten. The
+ * invariants of edge/core/state.h are checked after every step, or after so many that it takes no
+ * longer than they do, and at the end.
  */
 #include "edge/core/state.h"
 #include "tests/unit/edge/memory_store.h"
@@ -38,13 +39,13 @@ struct stage {
     struct arena arena; /* for whatever a test needs */
     uint64_t now_us, utc_us;
     size_t live_free_bytes, media_free_bytes;
-    uint32_t nonces;    /* handed out */
-    uint64_t status_us; /* of the last status that was given none */
-    uint64_t steps;
-    bool read_at_once;   /* stage_settle answers reads (true at first) */
-    bool commit_at_once; /* stage_settle commits writes (true at first) */
-    size_t group_max;    /* writes per commit */
-    struct hash digest;  /* of all effects so far */
+    uint32_t nonces;           /* handed out */
+    uint64_t status_us;        /* of the last status that was given none */
+    uint64_t steps, unchecked; /* in all; since the invariants were checked */
+    bool read_at_once;         /* stage_settle answers reads (true at first) */
+    bool commit_at_once;       /* stage_settle commits writes (true at first) */
+    size_t group_max;          /* writes per commit */
+    struct hash digest;        /* of all effects so far */
     struct effect *said; /* what was sent, published, logged: SEND, PACKET, LOG, TRUST, DRAINED */
     size_t said_n, said_cap;
     struct effects **kept; /* whose arenas and events `said` borrows from */
@@ -84,6 +85,8 @@ size_t stage_effects(const struct stage *s, enum effect_kind kind);
 /* The bodies of the last message of a kind. */
 const struct upload_ack *stage_ack(const struct stage *s);
 const struct wire_error *stage_error(const struct stage *s);
+/* stage_expect_ack: the last acknowledgement of an upload names this position. */
+void stage_expect_ack(const struct stage *s, uint32_t next, uint32_t next_part);
 /* stage_expect_error: the last error has this code, and was sent to this reply id; then forget. */
 void stage_expect_error(struct stage *s, enum wire_code code, enum topic_kind topic,
                         const char *reply_id);

@@ -34,10 +34,26 @@ void world_freed(struct world *w);
 /* world_root_is_right: the digests of all rows are those of what is in them, and the root is their
  * sum. After a completion. */
 bool world_root_is_right(struct world *w);
+/* world_kill: run act in a child, which writes a byte to fd for each thing that was acknowledged to
+ * it, and kill it after so many; returns how many it wrote. The store must be closed. */
+struct film;
+size_t world_kill(struct world *w, void (*act)(struct world *w, const struct film *f, int fd),
+                  const struct film *f, size_t after);
 /* world_lock: keep the database locked, as an operator might, until world_unlock. */
 struct sqlite3;
 struct sqlite3 *world_lock(struct world *w, const char *how);
 void world_unlock(struct sqlite3 *db);
+
+/* world_merged: op succeeds as a merge, with this outcome, and the root is right. */
+void world_merged(struct world *w, struct storage_op *op, bool changed, bool refused,
+                  bool deletion);
+
+/* 2025-11-21T04:40:00Z: about when films are made. hlc_at: the stamp of a time. */
+static const uint64_t T = 1763700000000000ull;
+static inline uint64_t hlc_at(uint64_t us)
+{
+    return us / 1000 << 16;
+}
 
 struct film_part {
     uint8_t *packet;
@@ -65,6 +81,9 @@ enum { FILM_PART_BYTES = 1024 };
  */
 void film_make(struct film *f, const char *video_id, const char *streamer_id, uint64_t created_us,
                unsigned seed, unsigned chunks_n, size_t chunk_bytes, uint32_t part_bytes);
+/* film_small: a chunk of one part and two of three. */
+struct film film_small(const char *video_id, const char *streamer_id, uint64_t created_us,
+                       unsigned seed);
 void film_release(struct film *f);
 
 /* film_row: the row at init, or the final one with its manifest. */

@@ -1,5 +1,4 @@
 /* The memory store is what the core's tests and the simulator believe in: it must be the store. */
-#include "base/check.h"
 #include "tests/unit/edge/conformance.h"
 
 #include <setjmp.h>
@@ -26,23 +25,22 @@ static void an_upload(void **state)
     make(&again, "video1", "alice", 3);
     assert_int_equal(pair_do(p, op_get("video1")), ERR_UNKNOWN);
     assert_int_equal(pair_do(p, op_part(&f, 0)), ERR_CONFLICT);
-    assert_int_equal(pair_do(p, op_claim(&f)), ERR_OK);
+    pair_ok(p, op_claim(&f));
     assert_int_equal(pair_do(p, op_claim(&other)), ERR_CONFLICT);
     assert_int_equal(pair_do(p, op_part(&f, 1)), ERR_CONFLICT);
-    assert_int_equal(pair_do(p, op_part(&f, 0)), ERR_OK);
+    pair_ok(p, op_part(&f, 0));
     assert_int_equal(pair_do(p, op_part(&f, 0)), ERR_CONFLICT);
     assert_int_equal(pair_do(p, op_finish(&f, HLC(1), "receipt")), ERR_NOT_READY);
-    assert_int_equal(pair_do(p, op_get("video1")), ERR_OK);
-    assert_int_equal(pair_do(p, op_read("video1", 1, 0, 100000)), ERR_OK);
-    for (size_t i = 1; i < f.parts_n; i++)
-        assert_int_equal(pair_do(p, op_part(&f, i)), ERR_OK);
-    assert_int_equal(pair_do(p, op_claim(&f)), ERR_OK);
-    assert_int_equal(pair_do(p, op_finish(&f, HLC(1), "receipt")), ERR_OK);
-    assert_int_equal(pair_do(p, op_finish(&f, HLC(2), "another")), ERR_OK);
-    assert_int_equal(pair_do(p, op_claim(&f)), ERR_OK);
+    pair_ok(p, op_get("video1"));
+    pair_ok(p, op_read("video1", 1, 0, 100000));
+    pair_parts(p, &f, 1);
+    pair_ok(p, op_claim(&f));
+    pair_ok(p, op_finish(&f, HLC(1), "receipt"));
+    pair_ok(p, op_finish(&f, HLC(2), "another"));
+    pair_ok(p, op_claim(&f));
     assert_int_equal(pair_do(p, op_claim(&again)), ERR_CONFLICT);
-    assert_int_equal(pair_do(p, op_read("video1", 2, 1, 3000)), ERR_OK);
-    assert_int_equal(pair_do(p, op_read("video1", 9, 0, 3000)), ERR_OK);
+    pair_ok(p, op_read("video1", 2, 1, 3000));
+    pair_ok(p, op_read("video1", 9, 0, 3000));
     pair_look(p);
     film_release(&f);
     film_release(&other);
@@ -56,20 +54,20 @@ static void a_copy(void **state)
     make(&f, "video1", "alice", 1);
     make(&other, "video1", "alice", 2);
     assert_int_equal(pair_do(p, op_copy(&f)), ERR_UNKNOWN);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
+    pair_ok(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
     assert_int_equal(pair_do(p, op_copy(&other)), ERR_CONFLICT);
     assert_int_equal(pair_do(p, op_custody(&f, 1, HLC(2))), ERR_NOT_READY);
     assert_int_equal(pair_do(p, op_custody(&other, 1, HLC(2))), ERR_CONFLICT);
     assert_int_equal(pair_do(p, op_touch("video1", 5)), ERR_UNKNOWN);
     pair_fetch(p, &f, 7);
     pair_look(p);
-    assert_int_equal(pair_do(p, op_touch("video1", 9)), ERR_OK);
+    pair_ok(p, op_touch("video1", 9));
     assert_int_equal(pair_do(p, op_probe(&f, 3)), ERR_UNKNOWN);
-    assert_int_equal(pair_do(p, op_custody(&f, 1, HLC(2))), ERR_OK);
-    assert_int_equal(pair_do(p, op_probe(&f, 3)), ERR_OK);
-    assert_int_equal(pair_do(p, op_custody(&f, 1, HLC(2))), ERR_OK);
+    pair_ok(p, op_custody(&f, 1, HLC(2)));
+    pair_ok(p, op_probe(&f, 3));
+    pair_ok(p, op_custody(&f, 1, HLC(2)));
     pair_look(p);
-    assert_int_equal(pair_do(p, op_custody(&f, 0, HLC(3))), ERR_OK);
+    pair_ok(p, op_custody(&f, 0, HLC(3)));
     assert_int_equal(pair_do(p, op_probe(&f, 3)), ERR_UNKNOWN);
     pair_look(p);
     film_release(&f);
@@ -89,13 +87,12 @@ static void making_room(void **state)
         char id[16];
         snprintf(id, sizeof(id), "video%u", i);
         make(&f[i], id, "alice", i);
-        assert_int_equal(pair_do(p, op_merge(&f[i], true, "edge2", OBJECT_CUSTODY, 1, HLC(1))),
-                         ERR_OK);
+        pair_ok(p, op_merge(&f[i], true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
         pair_fetch(p, &f[i], 10 - i);
     }
-    assert_int_equal(pair_do(p, op_custody(&f[0], 1, HLC(2))), ERR_OK); /* ours: stays */
+    pair_ok(p, op_custody(&f[0], 1, HLC(2))); /* ours: stays */
     /* Nobody else answers for it: stays. */
-    assert_int_equal(pair_do(p, op_merge(&f[1], true, "edge2", OBJECT_CUSTODY, 0, HLC(2))), ERR_OK);
+    pair_ok(p, op_merge(&f[1], true, "edge2", OBJECT_CUSTODY, 0, HLC(2)));
     pair_until(p, trim_all, (void *)(uintptr_t) "video2"); /* named: stays */
     pair_look(p);
     for (unsigned i = 0; i < 4; i++) {
@@ -115,20 +112,20 @@ static void deletions(void **state)
     assert_int_equal(pair_do(p, op_delete(&f, T0)), ERR_UNKNOWN);
     pair_upload(p, &f, HLC(1));
     assert_int_equal(pair_do(p, op_delete(&f, T0)), ERR_CONFLICT);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_delete(&f, T0 + 5000)), ERR_OK);
-    assert_int_equal(pair_do(p, op_delete(&f, T0 + 5000)), ERR_OK);
+    pair_ok(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_delete(&f, T0 + 5000));
+    pair_ok(p, op_delete(&f, T0 + 5000));
     assert_int_equal(pair_do(p, op_delete(&f, T0 + 4000)), ERR_CONFLICT);
     pair_look(p);
     assert_int_equal(pair_do(p, op_get("video1")), ERR_UNKNOWN);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(9))), ERR_OK);
+    pair_ok(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(9)));
     assert_int_equal(pair_do(p, op_claim(&f)), ERR_CONFLICT);
     assert_int_equal(pair_do(p, op_claim(&other)), ERR_CONFLICT); /* of the deletion */
-    assert_int_equal(pair_do(p, op_claim(&newer)), ERR_OK);
-    assert_int_equal(pair_do(p, op_deleted(&f, T0 + 6000)), ERR_OK); /* the upload is newer */
-    assert_int_equal(pair_do(p, op_part(&newer, 0)), ERR_OK);
+    pair_ok(p, op_claim(&newer));
+    pair_ok(p, op_deleted(&f, T0 + 6000)); /* the upload is newer */
+    pair_ok(p, op_part(&newer, 0));
     assert_int_equal(pair_do(p, op_delete(&f, T0 + 7000)), ERR_CONFLICT);
-    assert_int_equal(pair_do(p, op_deleted(&newer, T0 + 2000000)), ERR_OK); /* now it is not */
+    pair_ok(p, op_deleted(&newer, T0 + 2000000)); /* now it is not */
     assert_int_equal(pair_do(p, op_part(&newer, 1)), ERR_CONFLICT);
     pair_look(p);
     film_release(&f);
@@ -144,15 +141,14 @@ static void squatted(void **state)
     make(&f, "video1", "alice", 1);
     make(&squatter, "video1", "bob", 2);
     make(&late, "video1", "carol", 3);
-    assert_int_equal(pair_do(p, op_claim(&f)), ERR_OK);
-    assert_int_equal(pair_do(p, op_part(&f, 0)), ERR_OK);
-    assert_int_equal(pair_do(p, op_deleted(&squatter, T0 + 5000)), ERR_OK);
+    pair_ok(p, op_claim(&f));
+    pair_ok(p, op_part(&f, 0));
+    pair_ok(p, op_deleted(&squatter, T0 + 5000));
     assert_int_equal(pair_do(p, op_claim(&late)), ERR_CONFLICT);
-    assert_int_equal(pair_do(p, op_claim(&f)), ERR_OK);
-    for (size_t i = 1; i < f.parts_n; i++)
-        assert_int_equal(pair_do(p, op_part(&f, i)), ERR_OK);
-    assert_int_equal(pair_do(p, op_finish(&f, HLC(1), "receipt")), ERR_OK);
-    assert_int_equal(pair_do(p, op_claim(&f)), ERR_OK);
+    pair_ok(p, op_claim(&f));
+    pair_parts(p, &f, 1);
+    pair_ok(p, op_finish(&f, HLC(1), "receipt"));
+    pair_ok(p, op_claim(&f));
     pair_look(p);
     film_release(&f);
     film_release(&squatter);
@@ -165,16 +161,16 @@ static void contested(void **state)
     struct film a, b;
     make(&a, "video1", "alice", 2);
     make(&b, "video1", "bob", 1);
-    assert_int_equal(pair_do(p, op_merge(&a, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&a, true, "edge3", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&b, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
+    pair_ok(p, op_merge(&a, true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_merge(&a, true, "edge3", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_merge(&b, true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
     /* The same edge twice counts once. */
-    assert_int_equal(pair_do(p, op_merge(&b, true, "edge2", OBJECT_PRESENCE, 1, HLC(1))), ERR_OK);
+    pair_ok(p, op_merge(&b, true, "edge2", OBJECT_PRESENCE, 1, HLC(1)));
     pair_look(p);
-    assert_int_equal(pair_do(p, op_get("video1")), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&b, true, "edge4", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
+    pair_ok(p, op_get("video1"));
+    pair_ok(p, op_merge(&b, true, "edge4", OBJECT_CUSTODY, 1, HLC(1)));
     pair_look(p);
-    assert_int_equal(pair_do(p, op_get("video1")), ERR_OK);
+    pair_ok(p, op_get("video1"));
     film_release(&a);
     film_release(&b);
 }
@@ -186,15 +182,14 @@ static void finished_elsewhere(void **state)
     struct film a, b;
     make(&a, "video1", "alice", 1);
     make(&b, "video1", "bob", 2);
-    assert_int_equal(pair_do(p, op_claim(&a)), ERR_OK);
-    for (size_t i = 0; i < a.parts_n; i++)
-        assert_int_equal(pair_do(p, op_part(&a, i)), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&b, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
+    pair_ok(p, op_claim(&a));
+    pair_parts(p, &a, 0);
+    pair_ok(p, op_merge(&b, true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
     assert_int_equal(pair_do(p, op_finish(&a, HLC(1), "receipt")), ERR_CONFLICT);
-    assert_int_equal(pair_do(p, op_merge(&a, true, "edge3", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&a, true, "edge4", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_copy(&a)), ERR_OK); /* it is listed, and a replica is wanted */
-    assert_int_equal(pair_do(p, op_finish(&a, HLC(2), "")), ERR_OK);
+    pair_ok(p, op_merge(&a, true, "edge3", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_merge(&a, true, "edge4", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_copy(&a)); /* it is listed, and a replica is wanted */
+    pair_ok(p, op_finish(&a, HLC(2), ""));
     pair_look(p);
     film_release(&a);
     film_release(&b);
@@ -208,13 +203,12 @@ static void a_copy_waits_for_a_newer_upload(void **state)
     struct film old, newer;
     make(&old, "video1", "alice", 1);
     make(&newer, "video1", "alice", 2);
-    assert_int_equal(pair_do(p, op_claim(&newer)), ERR_OK);
-    assert_int_equal(pair_do(p, op_part(&newer, 0)), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&old, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
+    pair_ok(p, op_claim(&newer));
+    pair_ok(p, op_part(&newer, 0));
+    pair_ok(p, op_merge(&old, true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
     assert_int_equal(pair_do(p, op_copy(&old)), ERR_CONFLICT);
-    for (size_t i = 1; i < newer.parts_n; i++)
-        assert_int_equal(pair_do(p, op_part(&newer, i)), ERR_OK);
-    assert_int_equal(pair_do(p, op_finish(&newer, HLC(2), "receipt")), ERR_OK);
+    pair_parts(p, &newer, 1);
+    pair_ok(p, op_finish(&newer, HLC(2), "receipt"));
     pair_look(p);
     film_release(&old);
     film_release(&newer);
@@ -228,26 +222,26 @@ static void own_rows(void **state)
     /* A holding without a claim. */
     struct storage_op *op = op_merge(&f, true, "edge1", OBJECT_CUSTODY, 1, HLC(1));
     op->u.row.has_video = false;
-    assert_int_equal(pair_do(p, op), ERR_OK);
+    pair_ok(p, op);
     /* It says that we have it, and we have not. */
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge1", OBJECT_PRESENCE, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge1", OBJECT_PRESENCE, 0, HLC(2))), ERR_OK);
+    pair_ok(p, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_merge(&f, true, "edge1", OBJECT_PRESENCE, 1, HLC(1)));
+    pair_ok(p, op_merge(&f, true, "edge1", OBJECT_PRESENCE, 0, HLC(2)));
     pair_fetch(p, &f, 1);
-    assert_int_equal(pair_do(p, op_custody(&f, 1, HLC(20))), ERR_OK);
+    pair_ok(p, op_custody(&f, 1, HLC(20)));
     /* It says that we gave it up, and we did not. */
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 0, HLC(30))), ERR_OK);
+    pair_ok(p, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 0, HLC(30)));
     pair_look(p);
-    assert_int_equal(pair_do(p, op_custody(&f, 1, HLC(31))), ERR_OK);
+    pair_ok(p, op_custody(&f, 1, HLC(31)));
     /* Stamped while our clock was ahead. */
     op = op_custody(&f, 0, HLC(3600 * 1000));
-    assert_int_equal(pair_do(p, op), ERR_OK);
+    pair_ok(p, op);
     op = op_custody(&f, 1, HLC(40));
-    assert_int_equal(pair_do(p, op), ERR_OK);
+    pair_ok(p, op);
     op = op_custody(&f, 1, HLC(41));
     op->u.row.restamp = true;
-    assert_int_equal(pair_do(p, op), ERR_OK);
+    pair_ok(p, op);
     pair_look(p);
     film_release(&f);
 }
@@ -281,14 +275,13 @@ static void forgetting(void **state)
         snprintf(id, sizeof(id), "video%u", i);
         make(&f[i], id, "alice", i);
         pair_upload(p, &f[i], HLC(1000 * i));
-        assert_int_equal(pair_do(p, op_merge(&f[i], true, "edge2", OBJECT_CUSTODY, 0, HLC(i))),
-                         ERR_OK);
+        pair_ok(p, op_merge(&f[i], true, "edge2", OBJECT_CUSTODY, 0, HLC(i)));
     }
-    assert_int_equal(pair_do(p, op_delete(&f[0], T0 + 5000)), ERR_OK);
+    pair_ok(p, op_delete(&f[0], T0 + 5000));
     struct number n = {T0 + 2000};
     pair_until(p, to_horizon, &n);
     pair_look(p);
-    assert_int_equal(pair_do(p, op_merge(&f[1], true, "edge3", OBJECT_CUSTODY, 0, HLC(1))), ERR_OK);
+    pair_ok(p, op_merge(&f[1], true, "edge3", OBJECT_CUSTODY, 0, HLC(1)));
     n.n = HLC(1500);
     pair_until(p, to_bootstrap, &n);
     pair_look(p);
@@ -316,11 +309,11 @@ static void old_rows(void **state)
     for (int asked = 0; asked < 2; asked++) {
         struct storage_op *op = op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1));
         op->u.row.recent_only = !asked;
-        assert_int_equal(pair_do(p, op), ERR_OK);
+        pair_ok(p, op);
         assert_int_equal(pair_do(p, op_get("video1")), asked ? ERR_OK : ERR_UNKNOWN);
     }
-    assert_int_equal(pair_do(p, op_deleted(&other, T0 + 1000)), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge3", OBJECT_CUSTODY, 0, HLC(1))), ERR_OK);
+    pair_ok(p, op_deleted(&other, T0 + 1000));
+    pair_ok(p, op_merge(&f, true, "edge3", OBJECT_CUSTODY, 0, HLC(1)));
     pair_look(p);
     film_release(&f);
     film_release(&other);
@@ -337,19 +330,19 @@ static void leaves_and_rows(void **state)
     struct film f;
     struct sync_want want[4] = {0};
     make(&f, "video1", "alice", 1);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_merge(&f, true, "edge3", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
-    assert_int_equal(pair_do(p, op_leaf(leaf_of(&f), NULL)), ERR_OK);
+    pair_ok(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_merge(&f, true, "edge3", OBJECT_CUSTODY, 1, HLC(1)));
+    pair_ok(p, op_leaf(leaf_of(&f), NULL));
     struct storage_done *done = world_do(p->w, op_leaf(leaf_of(&f), NULL));
     assert_int_equal(done->u.leaves.leaves[0].n, 3);
     for (size_t i = 0; i < 3; i++) {
         want[i].leaf = leaf_of(&f);
         memcpy(want[i].digest, done->u.leaves.leaves[0].entries[i].digest, ROW_DIGEST_BYTES);
-        assert_int_equal(pair_do(p, op_leaf(leaf_of(&f), want[i].digest)), ERR_OK);
+        pair_ok(p, op_leaf(leaf_of(&f), want[i].digest));
     }
     storage_done_free(done);
-    assert_int_equal(pair_do(p, op_rows(want, 4)), ERR_OK); /* the last is nowhere */
-    assert_int_equal(pair_do(p, op_leaf((uint16_t)(leaf_of(&f) + 1), NULL)), ERR_OK);
+    pair_ok(p, op_rows(want, 4)); /* the last is nowhere */
+    pair_ok(p, op_leaf((uint16_t)(leaf_of(&f) + 1), NULL));
     film_release(&f);
 }
 

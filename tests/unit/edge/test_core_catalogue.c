@@ -1,6 +1,6 @@
 /* The catalogue: what is merged, who answers whom, and what a crash left behind. */
 #include "base/mem.h"
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,53 +9,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static struct member alice, edge2, edge3;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    member_make("edge3", CREDENTIAL_EDGE, &edge3);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
-
-static struct reel *film(const char *id)
-{
-    struct reel *r = reel_new(&alice, id, 1, false);
-    reel_fill(r, 1, 100);
-    reel_finish(r);
-    return r;
-}
-
-/* n rows of videos v0000, v0001, …, each held by edge2; from the stage's arena. */
-static struct storage_row *films(struct stage *s, size_t n)
-{
-    char id[32];
-    struct storage_row *rows = arena_alloc(&s->arena, n * sizeof(*rows));
-    for (size_t i = 0; i < n; i++) {
-        snprintf(id, sizeof(id), "v%04zu", i);
-        struct reel *r = film(id);
-        struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
-        rows[i] = storage_row_copy(&s->arena, &row);
-        reel_free(r);
-    }
-    return rows;
-}
 
 static uint64_t merged(struct stage *s)
 {
@@ -72,7 +25,7 @@ static uint64_t refused(struct stage *s)
 static void test_merge(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film("video1");
+    struct reel *r = scene_small("video1");
     uint64_t now = stage_hlc(s);
     struct storage_row row = stage_row(&s->arena, r, &edge2, 1, now + 5);
     stage_do(s, stage_row_event(&row));
@@ -95,7 +48,7 @@ static void test_merge(void **state)
 static void test_stamps_ahead(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film("video1");
+    struct reel *r = scene_small("video1");
     uint64_t limit = (s->utc_us + HLC_AHEAD_MAX_US) / 1000 << 16;
     struct storage_row row = stage_row(&s->arena, r, &edge2, 1, limit + 0xffff + 1);
     row.has_video = false;
@@ -118,7 +71,7 @@ static void test_stamps_ahead(void **state)
 static void test_revisions_ahead(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film("video1");
+    struct reel *r = scene_small("video1");
     struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
     row.video.revision_us = s->utc_us + HLC_AHEAD_MAX_US + 1;
     row.has_holding = false;
@@ -142,7 +95,7 @@ static void test_revisions_ahead(void **state)
 static void test_before_the_horizon(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film("video1");
+    struct reel *r = scene_small("video1");
     struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
     row.video.revision_us = s->core->root.horizon_us;
     stage_do(s, stage_row_event(&row));
@@ -154,7 +107,7 @@ static void test_before_the_horizon(void **state)
     assert_int_equal(s->core->videos, 1);
     reel_free(r);
     s = stage_new(&(struct stage_spec){.new_here = true});
-    r = film("video1");
+    r = scene_small("video1");
     stage_do(s, stage_beat_event(
                     &(struct stage_beat){.edge_id = "edge2", .root = {.horizon_us = 1, .b = {1}}}));
     stage_pass(s, STAGE_S);
@@ -170,7 +123,7 @@ static void test_before_the_horizon(void **state)
 static void test_orphans(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film("video1");
+    struct reel *r = scene_small("video1");
     struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
     row.has_video = false;
     stage_do(s, stage_row_event(&row));
@@ -188,7 +141,7 @@ static int custody(struct stage *s, const struct reel *r)
 static void test_rows_of_ours(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film("video1");
+    struct reel *r = scene_small("video1");
     uint64_t hlc = stage_hlc(s) + (30 * 1000 << 16); /* half a minute ahead: plausible */
     struct storage_row row = stage_row(&s->arena, r, &s->edge, 1, hlc);
     stage_do(s, stage_row_event(&row));
@@ -257,7 +210,7 @@ static void test_presence_of_ours(void **state)
 static void test_updates_are_bounded(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film("video1");
+    struct reel *r = scene_small("video1");
     s->commit_at_once = false;
     for (uint64_t i = 0; i < 3000; i++) {
         struct storage_row row = stage_row(&s->arena, r, &edge2, 1, i + 1);
@@ -278,7 +231,7 @@ static void test_updates_are_bounded(void **state)
 static void test_backlog(void **state)
 {
     struct stage *s = *state;
-    struct storage_row *rows = films(s, 40);
+    struct storage_row *rows = scene_rows(s, 40);
     struct event *ev = stage_lot_event(rows, 40);
     ev->u.db_rows.skipped = 3;
     stage_step(s, ev);
@@ -303,7 +256,7 @@ static void test_backlog_rows(void **state)
 {
     struct stage *s = *state;
     s->commit_at_once = false;
-    struct storage_row *rows = films(s, 512);
+    struct storage_row *rows = scene_rows(s, 512);
     for (size_t i = 0; i < ROW_BACKLOG_ROWS_MAX / 512; i++)
         stage_step(s, stage_lot_event(rows, 512));
     assert_int_equal(refused(s), 0);
@@ -318,7 +271,7 @@ static void test_backlog_rows(void **state)
 static void test_backlog_waits_for_storage(void **state)
 {
     struct stage *s = *state;
-    struct storage_row *rows = films(s, 40);
+    struct storage_row *rows = scene_rows(s, 40);
     s->commit_at_once = false;
     for (uint32_t i = 1; i <= 60; i++)
         stage_step(s, stage_lot_event(rows, 40));
@@ -336,7 +289,7 @@ static void test_backlog_waits_for_storage(void **state)
 static void test_stop_with_a_backlog(void **state)
 {
     struct stage *s = *state;
-    struct storage_row *rows = films(s, 40);
+    struct storage_row *rows = scene_rows(s, 40);
     for (uint32_t i = 1; i <= 10; i++)
         stage_step(s, stage_lot_event(rows, 40));
     stage_step(s, event_new(EVENT_STOP));
@@ -501,7 +454,7 @@ static struct event *list_event(const char *client_id, bool paged, uint32_t limi
 static void test_list(void **state)
 {
     struct stage *s = *state;
-    struct storage_row *rows = films(s, 5);
+    struct storage_row *rows = scene_rows(s, 5);
     for (size_t i = 0; i < 5; i++)
         stage_do(s, stage_row_event(&rows[i]));
     stage_do(s, list_event("viewer1", false, 0));
@@ -553,7 +506,7 @@ static void test_lists_at_once(void **state)
 static void test_list_names_who_is_offline(void **state)
 {
     struct stage *s = *state;
-    struct storage_row *rows = films(s, 1);
+    struct storage_row *rows = scene_rows(s, 1);
     stage_do(s, stage_row_event(&rows[0]));
     stage_do(s, list_event("viewer", false, 0));
     const struct message_list *m = stage_last(s, MESSAGE_LIST)->body;
@@ -575,7 +528,7 @@ static void test_list_names_who_is_offline(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scene_stage_setup, scene_stage_teardown)
     const struct CMUnitTest tests[] = {
         T(test_merge),
         T(test_stamps_ahead),
@@ -599,5 +552,5 @@ int main(void)
         T(test_list_names_who_is_offline),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -1,5 +1,5 @@
 /* The init of an upload: who may, and what is taken already. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,57 +7,13 @@
 
 #include <cmocka.h>
 
-static struct member alice, bob;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("bob", CREDENTIAL_STREAMER, &bob);
-    return 0;
-}
-
-struct scene {
-    struct stage *s;
-    struct reel *r; /* "video1" of alice: an init chunk and 5 chunks of 3 parts */
-};
-
-static int setup(void **state)
-{
-    struct scene *c = test_calloc(1, sizeof(*c));
-    c->s = stage_new(NULL);
-    c->r = reel_new(&alice, "video1", 1, false);
-    reel_fill(c->r, 5, 20000);
-    reel_finish(c->r);
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct scene *c = *state;
-    stage_free(c->s);
-    reel_free(c->r);
-    test_free(c);
-    return 0;
-}
-
-static void expect_ack(struct stage *s, uint32_t next, uint32_t next_part)
-{
-    const struct upload_ack *ack = stage_ack(s);
-    assert_int_equal(ack->next, next);
-    assert_int_equal(ack->next_part, next_part);
-    assert_int_equal(stage_last(s, MESSAGE_UPLOAD_ACK)->topic, TOPIC_UPLOAD_REPLY);
-}
-
 static void test_init(void **state)
 {
     struct scene *c = *state;
     stage_step(c->s, stage_init_event(c->s, c->r));
     assert_int_equal(stage_count(c->s, MESSAGE_UPLOAD_ACK), 0); /* not before storage has it */
     stage_settle(c->s);
-    expect_ack(c->s, 1, 0);
+    stage_expect_ack(c->s, 1, 0);
     const struct upload_ack *ack = stage_ack(c->s);
     assert_false(ack->has_part);
     assert_int_equal(ack->window_bytes, UPLOAD_WINDOW_BYTES_MAX);
@@ -200,11 +156,11 @@ static void test_created_in_another_time(void **state)
     c->r->video.created_us++;
     reel_sign(c->r);
     stage_do(c->s, stage_init_event(c->s, c->r));
-    expect_ack(c->s, 1, 0);
+    stage_expect_ack(c->s, 1, 0);
     stage_pass(c->s, 300 * STAGE_S); /* what is known may go on however old it is */
     stage_forget(c->s);
     stage_do(c->s, stage_init_event(c->s, c->r));
-    expect_ack(c->s, 1, 0);
+    stage_expect_ack(c->s, 1, 0);
 }
 
 static void test_conflict(void **state)
@@ -242,14 +198,14 @@ static void test_replaced(void **state)
     s->commit_at_once = true;
     stage_forget(s);
     stage_settle(s);
-    expect_ack(s, 1, 0);
+    stage_expect_ack(s, 1, 0);
     assert_int_equal(stage_count(s, MESSAGE_ERROR), 0);
     assert_int_equal(s->core->ingests.count, 1);
     stage_parts(s, c->r, 5, 6);
     assert_int_equal(core_counter(s->core, COUNT_parts_unknown_stream), 1);
     stage_parts(s, second, 0, second->n);
     assert_int_equal(stage_count(s, MESSAGE_ERROR), 0);
-    expect_ack(s, 4, 0);
+    stage_expect_ack(s, 4, 0);
     reel_free(second);
 }
 
@@ -262,7 +218,7 @@ static void test_claim_fails(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
     const struct CMUnitTest tests[] = {
         T(test_init),
         T(test_init_refused),
@@ -278,5 +234,5 @@ int main(void)
         T(test_claim_fails),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -65,9 +65,7 @@ static void test_whose_turn(void **state)
     unsigned ours = 0;
     for (int i = 0; i < 40; i++) {
         snprintf(id, sizeof(id), "film%d", i);
-        struct reel *r = reel_new(&copies_alice, id, 1, false);
-        reel_fill(r, 1, 100);
-        reel_finish(r);
+        struct reel *r = scene_small(id);
         stage_forget(c->s);
         copies_says(c, r, 2, 1);
         bool made = copies_begins(c, COPIES_LOOK_US);
@@ -189,9 +187,7 @@ static void test_rate(void **state)
 {
     struct copies *c = *state;
     c->s->core->config.replication_bytes_per_s = 64 * 1024;
-    struct reel *r = reel_new(&copies_alice, "long", 1, false);
-    reel_fill(r, 1, 3 * 1024 * 1024);
-    reel_finish(r);
+    struct reel *r = scene_film("long", 1, 3 * 1024 * 1024);
     copies_come(c, 2, 2);
     copies_says(c, r, 2, 1);
     assert_true(copies_begins(c, COPIES_LOOK_US));
@@ -368,7 +364,7 @@ static void test_stamped_in_the_future(void **state)
 {
     struct copies *c = *state;
     const uint64_t ahead_us = 2 * HLC_AHEAD_MAX_US;
-    struct reel *r = reel_new(&copies_alice, "film", 1, false);
+    struct reel *r = reel_new(&alice, "film", 1, false);
     r->video.created_us += ahead_us - CREATED_WINDOW_US; /* as late as this edge takes it */
     reel_sign(r);
     reel_fill(r, 1, 100);

@@ -1,5 +1,5 @@
 /* Deletions: who may say one, what it ends here, and that it is told once. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,43 +7,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static struct member alice, bob, edge2;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("bob", CREDENTIAL_STREAMER, &bob);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    return 0;
-}
-
-struct scene {
-    struct stage *s;
-    struct reel *r; /* "video1" of alice: an init chunk and 5 chunks of 3 parts */
-};
-
-static int setup(void **state)
-{
-    struct scene *c = test_calloc(1, sizeof(*c));
-    c->s = stage_new(NULL);
-    c->r = reel_new(&alice, "video1", 1, false);
-    reel_fill(c->r, 5, 20000);
-    reel_finish(c->r);
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct scene *c = *state;
-    stage_free(c->s);
-    reel_free(c->r);
-    test_free(c);
-    return 0;
-}
 
 /* ---- deletions ---- */
 
@@ -276,8 +239,7 @@ static void test_ends_a_live(void **state)
 static void test_ends_a_fetch(void **state)
 {
     struct scene *c = *state;
-    struct storage_row row = stage_row(&c->s->arena, c->r, &edge2, 1, stage_hlc(c->s));
-    stage_do(c->s, stage_row_event(&row));
+    scene_announce(c->s, c->r, &edge2);
     stage_do(c->s, stage_status_event("edge2", true));
     struct watch_request m = {
         .kind = WATCH_INIT, .client_id = slice_str("viewer1"), .video_id = c->r->video.video_id};
@@ -321,7 +283,7 @@ static void test_merged(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
     const struct CMUnitTest tests[] = {
         T(test_deleted),     T(test_again),        T(test_by_the_zone),
         T(test_refused),     T(test_replayed),     T(test_storage_full),
@@ -330,5 +292,5 @@ int main(void)
         T(test_merged),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

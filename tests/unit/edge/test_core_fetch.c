@@ -1,6 +1,6 @@
 /* Fetching a copy from another edge: from whom, what if it fails, and what the viewers see of it.
  */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,63 +9,26 @@
 
 #include <cmocka.h>
 
-static struct member alice, edge1, edge2, edge3;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge1", CREDENTIAL_EDGE, &edge1);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    member_make("edge3", CREDENTIAL_EDGE, &edge3);
-    return 0;
-}
-
 #define SILENCE_US (2 * STAGE_S) /* a source that does not answer for so long is given up */
 
-struct scene {
-    struct stage *s; /* edge1, which lacks video1 */
-    struct reel *r;  /* an init chunk and 5 chunks of 4 parts, at edge2 and edge3 */
-};
-
+/* edge1 lacks "video1", an init chunk and 5 chunks of 4 parts, which edge2 and edge3 have. */
 enum { CHUNKS = 6 };
-
-static void announced(struct stage *s, const struct reel *r, const struct member *edge)
-{
-    struct storage_row row = stage_row(&s->arena, r, edge, 1, stage_hlc(s));
-    stage_do(s, stage_row_event(&row));
-}
-
-static int setup(void **state)
-{
-    struct scene *c = test_calloc(1, sizeof(*c));
-    c->s = stage_new(NULL);
-    c->r = reel_new(&alice, "video1", 1, false);
-    reel_fill(c->r, CHUNKS - 1, 4 * REEL_PART_BYTES);
-    reel_finish(c->r);
-    announced(c->s, c->r, &edge2);
-    announced(c->s, c->r, &edge3);
-    stage_do(c->s, stage_status_event("edge2", true));
-    stage_do(c->s, stage_status_event("edge3", true));
-    stage_forget(c->s);
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct scene *c = *state;
-    stage_free(c->s);
-    reel_free(c->r);
-    test_free(c);
-    return 0;
-}
 
 static void beat(struct stage *s)
 {
     stage_do(s, stage_status_event("edge2", true));
     stage_do(s, stage_status_event("edge3", true));
+}
+
+static int setup(void **state)
+{
+    struct scene *c = scene_new(scene_film("video1", CHUNKS - 1, 4 * REEL_PART_BYTES));
+    scene_announce(c->s, c->r, &edge2);
+    scene_announce(c->s, c->r, &edge3);
+    beat(c->s);
+    stage_forget(c->s);
+    *state = c;
+    return 0;
 }
 
 /* ---- viewers at edge1 ---- */
@@ -239,11 +202,9 @@ static void test_between_two_edges(void **state)
 {
     struct scene *c = *state;
     struct stage *source = stage_new(&(struct stage_spec){.edge_id = "edge2"});
-    struct reel *r = reel_new(&alice, "video2", 1, false);
-    reel_fill(r, 3, 2 * 1024 * 1024);
-    reel_finish(r);
+    struct reel *r = scene_film("video2", 3, 2 * 1024 * 1024);
     stage_upload(source, r);
-    announced(c->s, r, &edge2);
+    scene_announce(c->s, r, &edge2);
     stage_forget(source);
     stage_forget(c->s);
     watch(c->s, "viewer1", "video2");
@@ -266,7 +227,7 @@ static void test_sources_offline(void **state)
 {
     struct scene *c = *state;
     stage_do(c->s, stage_status_event("edge2", false));
-    announced(c->s, c->r, &edge1); /* nobody else's word about us counts */
+    scene_announce(c->s, c->r, &edge1); /* nobody else's word about us counts */
     watch(c->s, "viewer1", "video1");
     asked(c->s, "edge3", WATCH_INIT);
 }
@@ -508,10 +469,8 @@ static void test_credit_follows_the_disk(void **state)
 {
     struct scene *c = *state;
     struct stage *s = c->s;
-    struct reel *r = reel_new(&alice, "video2", 1, false);
-    reel_fill(r, 1, 2 * 1024 * 1024);
-    reel_finish(r);
-    announced(s, r, &edge2);
+    struct reel *r = scene_film("video2", 1, 2 * 1024 * 1024);
+    scene_announce(s, r, &edge2);
     stage_forget(s);
     watch(s, "viewer1", "video2");
     struct event *ev = info_event("edge2", TOKEN_BYTES);
@@ -545,7 +504,7 @@ static void test_no_room_for_all(void **state)
         films[i] = reel_new(&alice, id, 1, false);
         reel_fill(films[i], 1, 3 * 1024 * 1024);
         reel_finish(films[i]);
-        announced(s, films[i], &edge2);
+        scene_announce(s, films[i], &edge2);
         watch(s, id, id);
         struct event *ev = info_event("edge2", TOKEN_BYTES);
         ev->u.watch_info.info.video_id = stage_id(id);
@@ -611,10 +570,8 @@ static void test_limit(void **state)
     for (int i = 0; i <= FETCHES_MAX; i++) {
         snprintf(id, sizeof(id), "v%d", i);
         snprintf(viewer, sizeof(viewer), "viewer%d", i);
-        struct reel *r = reel_new(&alice, id, 1, false);
-        reel_fill(r, 1, 100);
-        reel_finish(r);
-        announced(s, r, &edge2);
+        struct reel *r = scene_small(id);
+        scene_announce(s, r, &edge2);
         watch(s, viewer, id);
         reel_free(r);
     }
@@ -665,7 +622,7 @@ static void test_stop(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_teardown)
     const struct CMUnitTest tests[] = {
         T(test_fetch),
         T(test_one_fetch_for_all),
@@ -692,5 +649,5 @@ int main(void)
         T(test_stop),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

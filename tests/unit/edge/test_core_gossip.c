@@ -1,23 +1,12 @@
 /* What became so here is told to all: alone, in lots, later, or not at all. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
-
-static struct member alice;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    return 0;
-}
 
 static int setup(void **state)
 {
@@ -28,24 +17,13 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
-
 /* A row of ours, as a machine would announce it. thumbnail_len: of its text. */
 static struct storage_row row_of(struct stage *s, const char *id, size_t thumbnail_len)
 {
-    struct reel *r = reel_new(&alice, id, 1, false);
-    reel_fill(r, 1, 100);
-    reel_finish(r);
-    struct storage_row row = stage_row(&s->arena, r, &s->edge, 1, stage_hlc(s));
-    row = storage_row_copy(&s->arena, &row);
+    struct storage_row row = scene_row(s, id, &s->edge);
     uint8_t *text = arena_alloc(&s->arena, thumbnail_len + 1);
     memset(text, '"', thumbnail_len);
     row.thumbnail = slice_of(text, thumbnail_len);
-    reel_free(r);
     return row;
 }
 
@@ -152,9 +130,7 @@ static void test_bytes_are_bounded(void **state)
 static void test_deletions_and_withdrawals(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = reel_new(&alice, "v1", 1, false);
-    reel_fill(r, 1, 100);
-    reel_finish(r);
+    struct reel *r = scene_small("v1");
     struct storage_row row = stage_deletion_row(&s->arena, r, s->utc_us, false);
     gossip_add(s->core, &row, true);
     stage_do(s, event_new(EVENT_TICK));
@@ -183,7 +159,7 @@ static void test_stop(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_stage_teardown)
     const struct CMUnitTest tests[] = {
         T(test_few_leave_alone),
         T(test_many_leave_in_lots),
@@ -194,5 +170,5 @@ int main(void)
         T(test_stop),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -1,5 +1,5 @@
 /* What strangers, streamers and returning edges may not do, and what must not get lost over it. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,35 +8,9 @@
 
 #include <cmocka.h>
 
-static struct member alice, edge2;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
-
 static struct reel *film(const char *id)
 {
-    struct reel *r = reel_new(&alice, id, 1, false);
-    reel_fill(r, 3, 2 * REEL_PART_BYTES);
-    reel_finish(r);
-    return r;
+    return scene_film(id, 3, 2 * REEL_PART_BYTES);
 }
 
 /* ---- whose an id is ---- */
@@ -112,9 +86,7 @@ static uint64_t json_bytes(const struct stage *s)
 static void test_one_view_is_paced(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = reel_new(&alice, "video1", 1, false);
-    reel_fill(r, 2, CHUNK_BYTES_MAX);
-    reel_finish(r);
+    struct reel *r = scene_film("video1", 2, CHUNK_BYTES_MAX);
     stage_upload(s, r);
     stage_forget(s);
     for (int i = 0; i < 100; i++) {
@@ -131,9 +103,7 @@ static void test_one_view_is_paced(void **state)
 static void test_all_views_are_paced(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = reel_new(&alice, "video1", 1, false);
-    reel_fill(r, 1, CHUNK_BYTES_MAX);
-    reel_finish(r);
+    struct reel *r = scene_film("video1", 1, CHUNK_BYTES_MAX);
     stage_upload(s, r);
     stage_forget(s);
     char id[32];
@@ -216,14 +186,20 @@ static void test_an_old_withdrawal_spares_a_new_live(void **state)
 
 /* ---- stopping ---- */
 
-static void test_nothing_new_while_stopping(void **state)
+/* It is told to stop while a part is on its way to the disk. */
+static void stops_amid_an_upload(struct stage *s, const struct reel *r)
 {
-    struct stage *s = *state;
-    struct reel *r = film("video1");
     stage_do(s, stage_init_event(s, r));
     s->commit_at_once = false;
     stage_step(s, stage_part_event(r, 0));
     stage_step(s, event_new(EVENT_STOP));
+}
+
+static void test_nothing_new_while_stopping(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = film("video1");
+    stops_amid_an_upload(s, r);
     stage_step(s, stage_part_event(r, 1));
     assert_int_equal(memory_store_writes(s->store), 1);
     assert_int_equal(stage_effects(s, EFFECT_DRAINED), 0);
@@ -237,10 +213,7 @@ static void test_stop_twice_says_offline(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("video1");
-    stage_do(s, stage_init_event(s, r));
-    s->commit_at_once = false;
-    stage_step(s, stage_part_event(r, 0));
-    stage_step(s, event_new(EVENT_STOP));
+    stops_amid_an_upload(s, r);
     stage_forget(s);
     stage_step(s, event_new(EVENT_STOP)); /* the loop waits no longer */
     assert_false(((const struct edge_status *)stage_last(s, MESSAGE_EDGE_STATUS)->body)->online);
@@ -250,7 +223,7 @@ static void test_stop_twice_says_offline(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, scene_stage_setup, scene_stage_teardown)
     const struct CMUnitTest tests[] = {
         T(test_created_stays),
         T(test_credential_ends_amid_an_upload),
@@ -264,5 +237,5 @@ int main(void)
         T(test_stop_twice_says_offline),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -1,27 +1,16 @@
 /* What is forgotten, who must forget, and what must not be. */
+#include "tests/unit/edge/scene.h"
 #include "tests/unit/edge/town.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
 
 #define HOUR_US (3600ull * STAGE_S)
 #define KEPT_US (30 * REEL_DAY_US)
-
-static struct member alice, edge9;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge9", CREDENTIAL_EDGE, &edge9);
-    return 0;
-}
 
 static struct reel *film_at(const char *id, uint64_t created_us)
 {
@@ -31,11 +20,6 @@ static struct reel *film_at(const char *id, uint64_t created_us)
     reel_fill(r, 1, 100);
     reel_finish(r);
     return r;
-}
-
-static struct reel *film(const char *id)
-{
-    return film_at(id, REEL_UTC_US);
 }
 
 /* ---- the horizon itself ---- */
@@ -164,6 +148,7 @@ static void test_since_is_shared(void **state)
 /* ---- away too long ---- */
 
 enum { KEPT_H = 2 };
+#define TOO_LONG_US ((2 * KEPT_H + 1) * HOUR_US)
 
 /* Two edges that agreed about two videos of the first; then nothing reaches it any more. */
 struct away {
@@ -199,8 +184,8 @@ static struct away away_new(void)
     struct away a = {.t = town_new(2, &spec)};
     a.here = a.t->s[0];
     a.there = a.t->s[1];
-    a.deleted = film("deleted");
-    a.kept = film("kept");
+    a.deleted = scene_small("deleted");
+    a.kept = scene_small("kept");
     upload(a.here, a.deleted);
     upload(a.here, a.kept);
     town_pass(a.t, 20 * STAGE_S);
@@ -246,7 +231,7 @@ static void test_away_too_long(void **state)
     struct away a = away_new();
     stage_do(a.there, stage_delete_event(a.there, a.deleted, a.there->utc_us, NULL));
     assert_true(memory_store_deleted(a.there->store, &a.deleted->video.video_id, &alice.id));
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
+    pass_away(&a, TOO_LONG_US);
     assert_false(memory_store_deleted(a.there->store, &a.deleted->video.video_id, &alice.id));
     was_off(&a);
     assert_true(listed(a.here, a.deleted));
@@ -281,7 +266,7 @@ static void test_nobody_remembers(void **state)
 {
     (void)state;
     struct away a = away_new();
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
+    pass_away(&a, TOO_LONG_US);
     stage_free(a.there);
     a.t->s[1] = NULL;
     struct stage *new = town_add(
@@ -300,7 +285,7 @@ static void test_both_were_off(void **state)
 {
     (void)state;
     struct away a = away_new();
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
+    pass_away(&a, TOO_LONG_US);
     a.there->core->started_us = a.there->now_us;
     was_off(&a);
     town_pass(a.t, 240 * STAGE_S);
@@ -316,7 +301,7 @@ static void test_alone(void **state)
 {
     (void)state;
     struct away a = away_new();
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
+    pass_away(&a, TOO_LONG_US);
     stage_free(a.there);
     a.t->s[1] = NULL;
     was_off(&a);
@@ -328,28 +313,52 @@ static void test_alone(void **state)
     away_free(&a);
 }
 
+/* It begins anew, alone with what we make it hear. */
+static struct stage *restarted(struct away *a)
+{
+    pass_away(a, TOO_LONG_US);
+    a->here->core->started_us = a->here->now_us;
+    return a->here;
+}
+
+/* An edge that says it remembers all, and whose table is another than ours. */
+static struct stage_beat liar(const struct stage *s, const char *edge_id)
+{
+    struct stage_beat b = {.edge_id = edge_id, .since_us = 1, .root = s->core->root};
+    b.root.b[0] ^= 1;
+    return b;
+}
+
+/* One that remembers as much as we do, and has something else. */
+static struct stage_beat knows(const struct stage *s, const char *edge_id)
+{
+    return (struct stage_beat){.edge_id = edge_id,
+                               .since_us = s->core->since_us,
+                               .root = {.horizon_us = s->core->root.horizon_us, .b = {7}}};
+}
+
+/* These n say so, over and over; every 5 s, and so often. */
+static void told_by(struct stage *s, const struct stage_beat *beats, size_t n, int times)
+{
+    for (int i = 0; i < times; i++) {
+        for (size_t k = 0; k < n; k++)
+            stage_do(s, stage_beat_event(&beats[k]));
+        stage_pass(s, 5 * STAGE_S);
+    }
+}
+
 /* A page that somebody invented ends the asking, and takes nothing away: no root agrees. */
 static void test_an_invented_answer(void **state)
 {
     (void)state;
     struct away a = away_new();
-    struct stage *s = a.here;
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
-    s->core->started_us = s->now_us;
-    struct stage_beat b = {.edge_id = "edge2",
-                           .since_us = s->core->since_us,
-                           .root = {.horizon_us = s->core->root.horizon_us, .b = {7}}};
-    for (int i = 0; i < 8; i++) {
-        stage_do(s, stage_beat_event(&b));
-        stage_pass(s, 5 * STAGE_S);
-    }
+    struct stage *s = restarted(&a);
+    struct stage_beat b = knows(s, "edge2");
+    told_by(s, &b, 1, 8);
     assert_int_equal(s->core->rejoin, REJOIN_ASK);
     assert_true(stage_count(s, MESSAGE_DB_REQUEST) > 0);
     stage_do(s, stage_rows_event(NULL, 0, 1, 1));
-    for (int i = 0; i < 10; i++) {
-        stage_do(s, stage_beat_event(&b));
-        stage_pass(s, 5 * STAGE_S);
-    }
+    told_by(s, &b, 1, 10);
     assert_int_equal(s->core->rejoin, REJOIN_AGREE);
     assert_false(horizon_settled(s->core));
     assert_true(held(&a, a.kept) && held(&a, a.mine) && listed(s, a.mine));
@@ -361,16 +370,9 @@ static void test_who_knew_goes_away(void **state)
 {
     (void)state;
     struct away a = away_new();
-    struct stage *s = a.here;
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
-    s->core->started_us = s->now_us;
-    struct stage_beat b = {.edge_id = "edge2",
-                           .since_us = s->core->since_us,
-                           .root = {.horizon_us = s->core->root.horizon_us, .b = {7}}};
-    for (int i = 0; i < 8; i++) {
-        stage_do(s, stage_beat_event(&b));
-        stage_pass(s, 5 * STAGE_S);
-    }
+    struct stage *s = restarted(&a);
+    struct stage_beat b = knows(s, "edge2");
+    told_by(s, &b, 1, 8);
     assert_int_equal(s->core->rejoin, REJOIN_ASK);
     stage_pass(s, 120 * STAGE_S);
     assert_true(horizon_settled(s->core));
@@ -383,20 +385,13 @@ static void test_one_that_lies(void **state)
 {
     (void)state;
     struct away a = away_new();
-    struct stage *s = a.here;
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
-    s->core->started_us = s->now_us;
-    struct stage_beat lie = {.edge_id = "edge2", .since_us = 1, .root = s->core->root};
-    struct stage_beat honest = lie;
-    honest.since_us = s->utc_us;
-    lie.root.b[0] ^= 1;
+    struct stage *s = restarted(&a);
+    struct stage_beat beats[] = {
+        liar(s, "edge2"),
+        {.edge_id = "edge3", .since_us = s->utc_us, .root = s->core->root},
+        {.edge_id = "edge4", .since_us = s->utc_us, .root = s->core->root}};
     for (int i = 0; i < 12; i++) {
-        stage_do(s, stage_beat_event(&lie));
-        honest.edge_id = "edge3";
-        stage_do(s, stage_beat_event(&honest));
-        honest.edge_id = "edge4";
-        stage_do(s, stage_beat_event(&honest));
-        stage_pass(s, 5 * STAGE_S);
+        told_by(s, beats, 3, 1);
         assert_true(s->core->rejoin == REJOIN_WAIT || s->core->rejoin == REJOIN_NONE);
     }
     assert_true(horizon_settled(s->core) && listed(s, a.kept));
@@ -408,18 +403,13 @@ static void test_one_is_not_enough(void **state)
 {
     (void)state;
     struct away a = away_new();
-    struct stage *s = a.here;
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
-    s->core->started_us = s->now_us;
-    struct stage_beat silent = {.edge_id = "edge3", .since_us = 1, .root = s->core->root};
-    silent.root.b[0] ^= 1;
+    struct stage *s = restarted(&a);
+    struct stage_beat silent = liar(s, "edge3");
     stage_do(s, stage_beat_event(&silent));
     stage_pass(s, 16 * STAGE_S);
-    struct stage_beat lie = {.edge_id = "edge2", .since_us = 1, .root = s->core->root};
-    lie.root.b[0] ^= 1;
+    struct stage_beat lie = liar(s, "edge2");
     for (int i = 0; i < 20; i++) {
-        stage_do(s, stage_beat_event(&lie));
-        stage_pass(s, 5 * STAGE_S);
+        told_by(s, &lie, 1, 1);
         assert_true(s->core->rejoin == REJOIN_WAIT || s->core->rejoin == REJOIN_NONE);
     }
     assert_true(horizon_settled(s->core) && listed(s, a.kept) && held(&a, a.kept));
@@ -432,25 +422,14 @@ static void test_copies_outlast_a_liar(void **state)
 {
     (void)state;
     struct away a = away_new();
-    struct stage *s = a.here;
-    pass_away(&a, (2 * KEPT_H + 1) * HOUR_US);
-    s->core->started_us = s->now_us;
-    struct stage_beat lie = {.edge_id = "edge2", .since_us = 1, .root = s->core->root};
-    struct stage_beat honest = {.edge_id = "edge3", .since_us = 1, .root = s->core->root};
-    lie.root.b[0] ^= 1;
-    honest.root.b[0] ^= 1;
-    for (int i = 0; i < 3; i++) {
-        stage_do(s, stage_beat_event(&lie));
-        stage_do(s, stage_beat_event(&honest));
-        stage_pass(s, 5 * STAGE_S);
-    }
+    struct stage *s = restarted(&a);
+    struct stage_beat beats[] = {liar(s, "edge2"), liar(s, "edge3")};
+    told_by(s, beats, 2, 3);
     assert_int_equal(s->core->rejoin, REJOIN_ASK);
     stage_do(s, stage_rows_event(NULL, 0, 1, 1));
     for (int i = 0; i < 150; i++) {
-        lie.root = s->core->root;
-        stage_do(s, stage_beat_event(&lie));
-        stage_do(s, stage_beat_event(&honest));
-        stage_pass(s, 5 * STAGE_S);
+        beats[0].root = s->core->root;
+        told_by(s, beats, 2, 1);
         assert_true(s->core->rejoin != REJOIN_ORPHANS);
     }
     assert_true(held(&a, a.kept) && held(&a, a.mine));
@@ -466,7 +445,7 @@ static void test_a_new_edge_joins(void **state)
     for (size_t i = 0; i < 300; i++) {
         char id[32];
         snprintf(id, sizeof(id), "v%04zu", i);
-        struct reel *r = film(id);
+        struct reel *r = scene_small(id);
         for (size_t k = 0; k < 3; k++) {
             struct storage_row row = stage_row(&t->s[k]->arena, r, &edge9, 1, stage_hlc(t->s[0]));
             stage_do(t->s[k], stage_row_event(&row));
@@ -507,5 +486,5 @@ int main(void)
         cmocka_unit_test(test_copies_outlast_a_liar),
         cmocka_unit_test(test_a_new_edge_joins),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

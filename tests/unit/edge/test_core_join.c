@@ -1,43 +1,22 @@
 /* A catalogue that is told no faster than who asked for it can take it. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include <cmocka.h>
 
 enum { FILMS = 48, PAGE_ROWS = 180, AHEAD = DB_PAGES_AHEAD_MAX };
 
-static struct member alice, edge2;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    return 0;
-}
-
 /* Rows with thumbnails: a page has room for one or two. */
 static struct storage_row *films(struct stage *s, size_t n)
 {
     static char thumbnail[THUMBNAIL_BYTES_MAX];
-    char id[32];
-    struct storage_row *rows = arena_alloc(&s->arena, n * sizeof(*rows));
     memset(thumbnail, 'x', sizeof(thumbnail));
-    for (size_t i = 0; i < n; i++) {
-        snprintf(id, sizeof(id), "v%04zu", i);
-        struct reel *r = reel_new(&alice, id, 1, false);
-        reel_fill(r, 1, 100);
-        reel_finish(r);
-        struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
-        row.thumbnail = slice_of(thumbnail, sizeof(thumbnail));
-        rows[i] = storage_row_copy(&s->arena, &row);
-        reel_free(r);
-    }
+    struct storage_row *rows = scene_rows(s, n);
+    for (size_t i = 0; i < n; i++)
+        rows[i].thumbnail = slice_of(thumbnail, sizeof(thumbnail));
     return rows;
 }
 
@@ -156,5 +135,5 @@ int main(void)
         cmocka_unit_test(test_from_the_beginning_again),
         cmocka_unit_test(test_more_is_asked_for_as_rows_are_merged),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

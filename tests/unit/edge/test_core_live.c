@@ -1,5 +1,5 @@
 /* Lives: parts go out at once and unchanged, joiners get what they need, and every live ends. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,24 +8,9 @@
 
 #include <cmocka.h>
 
-static struct member alice, bob;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("bob", CREDENTIAL_STREAMER, &bob);
-    return 0;
-}
-
 enum { GOP = 3, PARTS = 2 }; /* chunks from keyframe to keyframe, and parts of each */
 
-struct scene {
-    struct stage *s;
-    struct reel *r; /* "live1" of alice: an init chunk, then groups of GOP chunks */
-};
-
+/* "live1": an init chunk, then groups of GOP chunks. */
 static struct reel *live_reel(const struct member *who, unsigned take, unsigned groups)
 {
     struct reel *r = reel_new(who, "live1", take, true);
@@ -38,19 +23,7 @@ static struct reel *live_reel(const struct member *who, unsigned take, unsigned 
 
 static int setup(void **state)
 {
-    struct scene *c = test_calloc(1, sizeof(*c));
-    c->s = stage_new(NULL);
-    c->r = live_reel(&alice, 1, 4);
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct scene *c = *state;
-    stage_free(c->s);
-    reel_free(c->r);
-    test_free(c);
+    *state = scene_new(live_reel(&alice, 1, 4));
     return 0;
 }
 
@@ -123,9 +96,7 @@ static void test_begin_refused(void **state)
     memory_store_fail(c->s->store, ERR_STORAGE_FULL, 0, 1);
     refused(c, stage_init_event(c->s, c->r), CODE_STORAGE_FULL, "alice");
     assert_int_equal(c->s->core->ingests.count, 0);
-    struct reel *video = reel_new(&alice, "live1", 1, false);
-    reel_fill(video, 1, 100);
-    reel_finish(video);
+    struct reel *video = scene_small("live1");
     stage_upload(c->s, video);
     refused(c, stage_init_event(c->s, c->r), CODE_CONFLICT, "alice"); /* a finished one */
     struct reel *foreign = live_reel(&bob, 1, 1);
@@ -637,7 +608,7 @@ static void test_cache_packets(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_teardown)
     const struct CMUnitTest tests[] = {
         T(test_begin),
         T(test_begin_refused),
@@ -668,5 +639,5 @@ int main(void)
         cmocka_unit_test(test_cache_packets),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -1,31 +1,12 @@
 /* Who is there: what a status must be to be believed, and what ours say. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
-
-static int group_setup(void **state)
-{
-    (void)state;
-    return crypto_init() == ERR_OK ? 0 : -1;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
 
 static bool online(struct stage *s, const char *id)
 {
@@ -331,7 +312,7 @@ static void test_our_times(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scene_stage_setup, scene_stage_teardown)
     const struct CMUnitTest tests[] = {
         T(test_silence),
         T(test_unsigned),
@@ -349,5 +330,5 @@ int main(void)
         T(test_our_times),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -1,25 +1,13 @@
 /* Two catalogues that differ become one; what is asked and answered is bounded. */
+#include "tests/unit/edge/scene.h"
 #include "tests/unit/edge/town.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
-
-static struct member alice, edge8, edge9;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge8", CREDENTIAL_EDGE, &edge8);
-    member_make("edge9", CREDENTIAL_EDGE, &edge9);
-    return 0;
-}
 
 /* n videos, named by a prefix, that edge9 holds: put into one stage as if they were announced. */
 static void put(struct stage *s, const char *prefix, size_t n)
@@ -27,12 +15,8 @@ static void put(struct stage *s, const char *prefix, size_t n)
     char id[32];
     for (size_t i = 0; i < n; i++) {
         snprintf(id, sizeof(id), "%s%04zu", prefix, i);
-        struct reel *r = reel_new(&alice, id, 1, false);
-        reel_fill(r, 1, 100);
-        reel_finish(r);
-        struct storage_row row = stage_row(&s->arena, r, &edge9, 1, stage_hlc(s));
+        struct storage_row row = scene_row(s, id, &edge9);
         stage_do(s, stage_row_event(&row));
-        reel_free(r);
     }
 }
 
@@ -113,9 +97,7 @@ static void test_deletion(void **state)
 {
     (void)state;
     struct town *t = town_new(2, NULL);
-    struct reel *r = reel_new(&alice, "v1", 1, false);
-    reel_fill(r, 1, 100);
-    reel_finish(r);
+    struct reel *r = scene_small("v1");
     for (size_t i = 0; i < 2; i++) {
         struct storage_row row = stage_row(&t->s[i]->arena, r, &edge9, 1, 5);
         stage_do(t->s[i], stage_row_event(&row));
@@ -135,17 +117,14 @@ static void test_a_full_leaf(void **state)
 {
     (void)state;
     struct town *t = town_new(2, NULL);
-    struct reel *r = reel_new(&alice, "v1", 1, false);
-    reel_fill(r, 1, 100);
-    reel_finish(r);
+    struct reel *r = scene_small("v1");
     for (size_t i = 0; i < SYNC_ENTRIES_MAX + 300; i++) {
         struct member holder;
         char id[32];
         snprintf(id, sizeof(id), "holder%zu", i);
         member_make(id, CREDENTIAL_EDGE, &holder);
         struct stage *s = t->s[i % 8 == 0];
-        struct storage_row row = stage_row(&s->arena, r, &holder, 1, stage_hlc(s));
-        stage_do(s, stage_row_event(&row));
+        scene_announce(s, r, &holder);
     }
     assert_true(town_until_agreed(t, 120 * STAGE_S));
     assert_true(t->largest <= PACKET_BYTES_MAX);
@@ -394,5 +373,5 @@ int main(void)
         cmocka_unit_test(test_old_rows),
         cmocka_unit_test(test_other_horizons_are_not_compared),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

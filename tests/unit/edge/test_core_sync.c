@@ -1,61 +1,12 @@
 /* The whole catalogue: who asks for it, when it counts, and who tells it to whom. */
-#include "base/mem.h"
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <cmocka.h>
-
-static struct member alice, edge2, edge3;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    member_make("edge3", CREDENTIAL_EDGE, &edge3);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
-
-static struct reel *film(const char *id)
-{
-    struct reel *r = reel_new(&alice, id, 1, false);
-    reel_fill(r, 1, 100);
-    reel_finish(r);
-    return r;
-}
-
-/* n rows of videos v0000, v0001, …, each held by edge2; from the stage's arena. */
-static struct storage_row *films(struct stage *s, size_t n)
-{
-    char id[32];
-    struct storage_row *rows = arena_alloc(&s->arena, n * sizeof(*rows));
-    for (size_t i = 0; i < n; i++) {
-        snprintf(id, sizeof(id), "v%04zu", i);
-        struct reel *r = film(id);
-        struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
-        rows[i] = storage_row_copy(&s->arena, &row);
-        reel_free(r);
-    }
-    return rows;
-}
 
 static uint64_t merged(struct stage *s)
 {
@@ -92,7 +43,7 @@ static void test_joins(void **state)
     assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
     assert_true(slice_eq_str(asked(s)->from, "edge2") && asked(s)->bundle);
     assert_false(horizon_comparable(s->core));
-    struct storage_row *rows = films(s, 2);
+    struct storage_row *rows = scene_rows(s, 2);
     stage_do(s, stage_rows_event(rows, 1, 1, 0)); /* the first page, and then silence */
     stage_pass(s, 3 * STAGE_S - 1);
     assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 1);
@@ -166,7 +117,7 @@ static void test_a_hole_is_asked_again(void **state)
     stage_forget(s);
     stage_pass(s, 60 * STAGE_S);
     assert_int_equal(stage_count(s, MESSAGE_DB_REQUEST), 0);
-    struct reel *r = film("video1");
+    struct reel *r = scene_small("video1");
     struct storage_row row = stage_row(&s->arena, r, &edge2, 1, stage_hlc(s));
     stage_do(s, stage_rows_event(&row, 1, 1, 1));
     assert_int_equal(s->core->videos, 0);
@@ -181,7 +132,7 @@ static void test_a_refused_row_is_asked_again(void **state)
     struct stage *s = new_here();
     beat(s, "edge2");
     stage_pass(s, STAGE_S);
-    struct storage_row *rows = films(s, 2);
+    struct storage_row *rows = scene_rows(s, 2);
     memory_store_fail(s->store, ERR_STORAGE_FULL, 0, 1);
     stage_do(s, stage_rows_event(rows, 2, 1, 1));
     stage_pass(s, STAGE_S);
@@ -272,7 +223,7 @@ static void test_pages(void **state)
     assert_int_equal(e->topic, TOPIC_DB_REPLY);
     assert_true(slice_eq_str(e->a, "edge2"));
     assert_true(m->n == 0 && m->page == 1 && m->pages == 1);
-    struct storage_row *rows = films(s, 200);
+    struct storage_row *rows = scene_rows(s, 200);
     for (size_t i = 0; i < 200; i++)
         stage_do(s, stage_row_event(&rows[i]));
     stage_forget(s);
@@ -296,7 +247,7 @@ static void test_pages(void **state)
 static void test_bundles(void **state)
 {
     struct stage *s = *state;
-    struct storage_row *rows = films(s, 200);
+    struct storage_row *rows = scene_rows(s, 200);
     for (size_t i = 0; i < 200; i++)
         stage_do(s, stage_row_event(&rows[i]));
     stage_forget(s);
@@ -382,7 +333,7 @@ static void test_strangers_stop_no_join(void **state)
 {
     struct stage *s = *state;
     char id[32];
-    struct storage_row *rows = films(s, 200);
+    struct storage_row *rows = scene_rows(s, 200);
     for (size_t i = 0; i < 200; i++)
         stage_do(s, stage_row_event(&rows[i]));
     beat(s, "edge3");
@@ -428,7 +379,7 @@ static void test_not_enrolled(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scene_stage_setup, scene_stage_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joins),
         cmocka_unit_test(test_joins_alone),
@@ -445,5 +396,5 @@ int main(void)
         cmocka_unit_test(test_not_enrolled),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -1,5 +1,5 @@
 /* Uploads: what is acknowledged and when, how they end, and where they go on. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,50 +7,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static struct member alice, bob;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("bob", CREDENTIAL_STREAMER, &bob);
-    return 0;
-}
-
-struct scene {
-    struct stage *s;
-    struct reel *r; /* "video1" of alice: an init chunk and 5 chunks of 3 parts */
-};
-
-static int setup(void **state)
-{
-    struct scene *c = test_calloc(1, sizeof(*c));
-    c->s = stage_new(NULL);
-    c->r = reel_new(&alice, "video1", 1, false);
-    reel_fill(c->r, 5, 20000);
-    reel_finish(c->r);
-    *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct scene *c = *state;
-    stage_free(c->s);
-    reel_free(c->r);
-    test_free(c);
-    return 0;
-}
-
-static void expect_ack(struct stage *s, uint32_t next, uint32_t next_part)
-{
-    const struct upload_ack *ack = stage_ack(s);
-    assert_int_equal(ack->next, next);
-    assert_int_equal(ack->next_part, next_part);
-    assert_int_equal(stage_last(s, MESSAGE_UPLOAD_ACK)->topic, TOPIC_UPLOAD_REPLY);
-}
 
 /* ---- parts ---- */
 
@@ -66,7 +22,7 @@ static void test_parts_in_order(void **state)
         stage_settle(c->s);
         assert_int_equal(stage_count(c->s, MESSAGE_UPLOAD_ACK), 1);
         bool last = p->index + 1 == p->chunk.parts_n;
-        expect_ack(c->s, p->chunk.number + last, last ? 0 : p->index + 1u);
+        stage_expect_ack(c->s, p->chunk.number + last, last ? 0 : p->index + 1u);
         assert_int_equal(stage_ack(c->s)->chunk_part, p->chunk.number);
         assert_int_equal(stage_ack(c->s)->packet_index, p->index);
     }
@@ -83,13 +39,13 @@ static void test_acks_of_one_commit(void **state)
         stage_part(c->s, c->r, i);
     stage_settle(c->s);
     assert_int_equal(stage_count(c->s, MESSAGE_UPLOAD_ACK), 1);
-    expect_ack(c->s, 4, 0);
+    stage_expect_ack(c->s, 4, 0);
     stage_forget(c->s);
     for (size_t i = 7; i < 13; i++)
         stage_step(c->s, stage_part_json_event(c->r, i));
     stage_settle(c->s);
     assert_int_equal(stage_count(c->s, MESSAGE_UPLOAD_ACK), 6);
-    expect_ack(c->s, 6, 0);
+    stage_expect_ack(c->s, 6, 0);
 }
 
 static void test_duplicates(void **state)
@@ -105,7 +61,7 @@ static void test_duplicates(void **state)
     stage_part(s, c->r, 1);
     stage_part(s, c->r, 2); /* every one, or a lost answer would cost a time-out */
     assert_int_equal(stage_count(s, MESSAGE_UPLOAD_ACK), 2);
-    expect_ack(s, 2, 2);
+    stage_expect_ack(s, 2, 2);
     assert_int_equal(stage_ack(s)->packet_index, 1);
     assert_int_equal(core_counter(s->core, COUNT_parts_duplicate), 3);
     stage_settle(s);
@@ -124,9 +80,9 @@ static void test_gap(void **state)
     stage_do(s, stage_part_event(c->r, 8));
     assert_int_equal(core_counter(s->core, COUNT_parts_out_of_order), 3);
     assert_int_equal(stage_count(s, MESSAGE_UPLOAD_ACK), 1); /* where to go on, but not thrice */
-    expect_ack(s, 2, 1);
+    stage_expect_ack(s, 2, 1);
     stage_parts(s, c->r, 2, c->r->n);
-    expect_ack(s, 7, 0);
+    stage_expect_ack(s, 7, 0);
 }
 
 static void expect_part_refused(struct scene *c, struct event *ev, enum wire_code code)
@@ -171,7 +127,7 @@ static void test_wrong_chain(void **state)
     stage_do(s, ev);
     stage_expect_error(s, CODE_BAD_REQUEST, TOPIC_UPLOAD_REPLY, "alice");
     stage_parts(s, c->r, 5, c->r->n);
-    expect_ack(s, 7, 0);
+    stage_expect_ack(s, 7, 0);
 }
 
 static void test_second_init_chunk(void **state)
@@ -206,7 +162,7 @@ static void test_unknown_stream(void **state)
     stage_part(c->s, c->r, 0); /* storage has not said where to begin */
     assert_int_equal(core_counter(c->s->core, COUNT_parts_unknown_stream), 2);
     stage_settle(c->s);
-    expect_ack(c->s, 1, 0);
+    stage_expect_ack(c->s, 1, 0);
 }
 
 /* ---- windows ---- */
@@ -228,7 +184,7 @@ static void test_over_window(void **state)
     assert_true(sent - r->parts[i - 1].packet->payload.len <= UPLOAD_WINDOW_BYTES_MAX);
     stage_settle(s);
     stage_parts(s, r, i - 1, r->n); /* what was dropped is sent again */
-    expect_ack(s, 32, 0);
+    stage_expect_ack(s, 32, 0);
     reel_free(r);
 }
 
@@ -258,7 +214,7 @@ static void test_tiny_parts(void **state)
     for (int k = 0; k < STREAMS; k++) {
         stage_forget(s);
         stage_parts(s, r[k], memory_store_parts(s->store, &r[k]->stream), PARTS);
-        expect_ack(s, PARTS + 1, 0);
+        stage_expect_ack(s, PARTS + 1, 0);
         reel_free(r[k]);
     }
 }
@@ -314,7 +270,7 @@ static void test_storage_full(void **state)
     assert_int_equal(s->core->ingests.count, 0);
     assert_int_equal(memory_store_parts(s->store, &c->r->stream), 7);
     stage_do(s, stage_init_event(s, c->r));
-    expect_ack(s, 4, 0); /* what was acknowledged, and one more that was kept */
+    stage_expect_ack(s, 4, 0); /* what was acknowledged, and one more that was kept */
     stage_parts(s, c->r, 7, c->r->n);
     stage_do(s, stage_end_event(c->r));
     assert_true(stage_ack(s)->receipt.len > 0);
@@ -354,7 +310,7 @@ static void test_resume_after_a_crash(void **state)
     stage_do(s, stage_part_event(c->r, 3));
     assert_int_equal(core_counter(s->core, COUNT_parts_unknown_stream), 1);
     stage_do(s, stage_init_event(s, c->r));
-    expect_ack(s, 2, 2);
+    stage_expect_ack(s, 2, 2);
     stage_parts(s, c->r, 3, c->r->n);
     stage_do(s, stage_end_event(c->r));
     assert_true(stage_ack(s)->receipt.len > 0);
@@ -368,7 +324,7 @@ static void test_init_while_running(void **state)
     stage_part(c->s, c->r, 2);
     stage_forget(c->s);
     stage_step(c->s, stage_init_event(c->s, c->r));
-    expect_ack(c->s, 2, 1); /* what is committed, not what came */
+    stage_expect_ack(c->s, 2, 1); /* what is committed, not what came */
     stage_settle(c->s);
 }
 
@@ -382,7 +338,7 @@ static void test_idle(void **state)
     stage_pass(c->s, 2 * SWEEP_US);
     assert_int_equal(c->s->core->uploads, 0);
     stage_do(c->s, stage_init_event(c->s, c->r));
-    expect_ack(c->s, 3, 1);
+    stage_expect_ack(c->s, 3, 1);
 }
 
 static void test_stop_in_flight(void **state)
@@ -396,7 +352,7 @@ static void test_stop_in_flight(void **state)
     stage_step(s, event_new(EVENT_STOP));
     assert_int_equal(stage_effects(s, EFFECT_DRAINED), 0);
     stage_settle(s);
-    expect_ack(s, 3, 0); /* committed, acknowledged, then gone */
+    stage_expect_ack(s, 3, 0); /* committed, acknowledged, then gone */
     assert_int_equal(stage_effects(s, EFFECT_DRAINED), 1);
     assert_int_equal(s->said[s->said_n - 1].kind, EFFECT_DRAINED);
 }
@@ -457,7 +413,7 @@ static void test_finish_too_early(void **state)
     stage_parts(c->s, c->r, 0, c->r->n - 1);
     stage_forget(c->s);
     stage_do(c->s, stage_end_event(c->r));
-    expect_ack(c->s, 6, 2); /* this one is missing */
+    stage_expect_ack(c->s, 6, 2); /* this one is missing */
     assert_int_equal(stage_ack(c->s)->receipt.len, 0);
     stage_parts(c->s, c->r, c->r->n - 1, c->r->n);
     stage_do(c->s, stage_end_event(c->r));
@@ -504,7 +460,7 @@ static void test_finish_with_another_manifest(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
     const struct CMUnitTest tests[] = {
         T(test_parts_in_order),
         T(test_acks_of_one_commit),
@@ -530,5 +486,5 @@ int main(void)
         T(test_finish_with_another_manifest),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -1,5 +1,5 @@
 /* Views of stored videos: what is answered, how much is sent, and to whom first. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,43 +8,15 @@
 
 #include <cmocka.h>
 
-static struct member alice, edge2;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    return 0;
-}
-
-struct scene {
-    struct stage *s;
-    struct reel *r; /* "video1", held: an init chunk and 5 chunks of 4 parts */
-};
-
+/* "video1", held: an init chunk and 5 chunks of 4 parts. */
 enum { CHUNKS = 6, PARTS = 4 };
 
 static int setup(void **state)
 {
-    struct scene *c = test_calloc(1, sizeof(*c));
-    c->s = stage_new(NULL);
-    c->r = reel_new(&alice, "video1", 1, false);
-    reel_fill(c->r, CHUNKS - 1, PARTS * REEL_PART_BYTES);
-    reel_finish(c->r);
+    struct scene *c = scene_new(scene_film("video1", CHUNKS - 1, PARTS * REEL_PART_BYTES));
     stage_upload(c->s, c->r);
     stage_forget(c->s);
     *state = c;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct scene *c = *state;
-    stage_free(c->s);
-    reel_free(c->r);
-    test_free(c);
     return 0;
 }
 
@@ -287,9 +259,7 @@ static void test_no_reading_without_credit(void **state)
 static void test_window_is_capped(void **state)
 {
     struct scene *c = *state;
-    struct reel *r = reel_new(&alice, "video2", 1, false);
-    reel_fill(r, 2, CHUNK_BYTES_MAX / 4);
-    reel_finish(r);
+    struct reel *r = scene_film("video2", 2, CHUNK_BYTES_MAX / 4);
     stage_upload(c->s, r);
     stage_forget(c->s);
     struct event *ev = seek_event(c->s, "viewer1", 1, 1, 0, UINT32_MAX);
@@ -660,7 +630,7 @@ static void test_stop(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, scene_teardown)
     const struct CMUnitTest tests[] = {
         T(test_init),
         T(test_init_unknown),
@@ -689,5 +659,5 @@ int main(void)
         T(test_stop),
     };
 #undef T
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

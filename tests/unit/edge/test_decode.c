@@ -1,30 +1,21 @@
 /* From bytes to events: every kind of message, and everything that can be wrong with it. */
 #include "base/mem.h"
 #include "edge/decode.h"
-#include "tests/unit/edge/reel.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
-static struct member alice, bob, edge2;
 static struct budget budget = {.max_bytes = 1024 * 1024};
 static struct decoder decoder = {.budget = &budget};
 static struct trust_view *view;
 static struct sig_cache cache;
 static struct reel *film, *live;
 static struct arena arena;
-
-static struct id id_of(const char *text)
-{
-    struct id id;
-    assert_int_equal(id_parse(slice_str(text), &id), ERR_OK);
-    return id;
-}
 
 static void trust(const struct reel *r, enum stream_use use)
 {
@@ -36,22 +27,12 @@ static void trust(const struct reel *r, enum stream_use use)
 
 static int group_setup(void **state)
 {
-    (void)state;
-    struct zone_params zone;
-    crypto_init();
-    reel_zone(&zone);
-    decoder.self = id_of("edge1");
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("bob", CREDENTIAL_STREAMER, &bob);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    film = reel_new(&alice, "video1", 1, false);
+    scene_cast(state);
+    decoder.self = stage_id("edge1");
+    film = scene_film("video1", 2, 3 * REEL_PART_BYTES);
     live = reel_new(&alice, "live1", 1, true);
-    reel_fill(film, 2, 3 * REEL_PART_BYTES);
     reel_fill(live, 2, 100);
-    reel_finish(film);
-    struct trust_view *empty = trust_view_new();
-    view = trust_view_with_zone(empty, &zone);
-    trust_view_unref(empty);
+    view = scene_view();
     trust(film, STREAM_UPLOAD);
     trust(live, STREAM_LIVE);
     return 0;
@@ -181,7 +162,7 @@ static void test_init_fields(void **state)
 {
     (void)state;
     struct upload_init m = init_of(film);
-    m.video_id = id_of("video2");
+    m.video_id = stage_id("video2");
     init_refused(&m, ERR_FORMAT);
     m = init_of(film);
     m.streamer_id = bob.id;
@@ -223,7 +204,7 @@ static void test_init_of_another_zone(void **state)
     (void)state;
     struct upload_init m = init_of(film);
     struct video video = film->video;
-    video.zone_id = id_of("zone2");
+    video.zone_id = stage_id("zone2");
     m.statement = reel_video_object(&arena, &video, &alice.key);
     init_refused(&m, ERR_FORMAT);
     uint8_t buf[OBJECT_BYTES_MAX];
@@ -231,7 +212,7 @@ static void test_init_of_another_zone(void **state)
     struct credential c = {.kind = CREDENTIAL_STREAMER,
                            .subject = alice.id,
                            .pk = alice.key.pk,
-                           .zone_id = id_of("zone2"),
+                           .zone_id = stage_id("zone2"),
                            .key_epoch = 1,
                            .not_after_us = UINT64_MAX};
     credential_encode(&c, &w);
@@ -428,7 +409,7 @@ static void test_part_json(void **state)
 
 static struct slice end_text(struct slice manifest, struct slice statement, const char *video_id)
 {
-    struct upload_end m = {.video_id = id_of(video_id),
+    struct upload_end m = {.video_id = stage_id(video_id),
                            .streamer_id = alice.id,
                            .manifest = manifest,
                            .statement = statement};
@@ -494,7 +475,7 @@ static void test_viewers(void **state)
 {
     (void)state;
     struct watch_request m = {
-        .client_id = slice_str("c1"), .video_id = id_of("video1"), .pull = 3, .credit_bytes = 9};
+        .client_id = slice_str("c1"), .video_id = stage_id("video1"), .pull = 3, .credit_bytes = 9};
     for (enum watch_kind kind = WATCH_INIT; kind <= WATCH_CREDIT; kind++) {
         m.kind = kind;
         struct event *ev = decoded("video/watch/edge1", watch_request_encode(&m, &arena));
@@ -506,7 +487,7 @@ static void test_viewers(void **state)
                     ERR_FORMAT, TOPIC_WATCH_REPLY, "c1");
     expect_rejected("video/watch/edge1", slice_str("{\"video_id\":\"video1\",\"init\":\"1\"}"),
                     ERR_FORMAT, TOPIC_WATCH_REPLY, NULL);
-    struct live_join join = {.client_id = slice_str("c1"), .video_id = id_of("live1")};
+    struct live_join join = {.client_id = slice_str("c1"), .video_id = stage_id("live1")};
     struct slice text = live_join_encode(&join, &arena);
     expect_kind("live/watch/edge1", text, EVENT_JOIN);
     expect_rejected("live/watch/edge1", replaced(text, "\"watch\"", "\"leave\""), ERR_FORMAT,

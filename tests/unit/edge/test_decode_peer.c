@@ -1,6 +1,6 @@
 /* What edges say to each other, and deletions: nobody speaks in another's name. */
 #include "edge/decode.h"
-#include "tests/unit/edge/reel.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,41 +8,22 @@
 
 #include <cmocka.h>
 
-static struct member alice, bob, edge1, edge2, edge3, zone_key;
+static struct member zone_key;
 static struct decoder decoder;
 static struct trust_view *view; /* knows the zone and edge2's key */
 static struct sig_cache cache;
 static struct reel *film;
 static struct arena arena;
 
-static struct id id_of(const char *text)
-{
-    struct id id;
-    assert_int_equal(id_parse(slice_str(text), &id), ERR_OK);
-    return id;
-}
-
 static int group_setup(void **state)
 {
-    (void)state;
-    struct zone_params zone;
-    crypto_init();
-    reel_zone(&zone);
-    decoder.self = id_of("edge1");
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("bob", CREDENTIAL_STREAMER, &bob);
-    member_make("edge1", CREDENTIAL_EDGE, &edge1);
-    member_make("edge2", CREDENTIAL_EDGE, &edge2);
-    member_make("edge3", CREDENTIAL_EDGE, &edge3);
+    scene_cast(state);
+    decoder.self = stage_id("edge1");
     member_make("zone", CREDENTIAL_STREAMER, &zone_key); /* whose key is the zone's */
-    film = reel_new(&alice, "video1", 1, false);
-    reel_fill(film, 1, 100);
-    reel_finish(film);
-    struct trust_view *empty = trust_view_new();
-    struct trust_view *zoned = trust_view_with_zone(empty, &zone);
+    film = scene_small("video1");
+    struct trust_view *zoned = scene_view();
     struct trusted_edge known = {edge2.id, edge2.key.pk};
     view = trust_view_with_edge(zoned, &known);
-    trust_view_unref(empty);
     trust_view_unref(zoned);
     return 0;
 }
@@ -179,7 +160,7 @@ static void test_status_of_others(void **state)
     m.signed_status = status_object(&node, &edge2);
     assert_false(verified(&m));
     node = node_of(&edge2);
-    node.zone_id = id_of("zone2");
+    node.zone_id = stage_id("zone2");
     m.signed_status = status_object(&node, &edge2);
     assert_false(verified(&m));
     node = node_of(&edge2);
@@ -316,7 +297,7 @@ static void test_proof(void **state)
     p.asker_id = edge3.id; /* made for somebody else */
     assert_false(proved(&p, &edge2, &edge2));
     p = possession_of();
-    p.zone_id = id_of("zone2");
+    p.zone_id = stage_id("zone2");
     assert_false(proved(&p, &edge2, &edge2));
 }
 
@@ -327,9 +308,9 @@ static struct slice deletion_of(const struct member *by, const char *video, cons
 {
     uint8_t buf[OBJECT_BYTES_MAX];
     struct writer w = writer_of(buf, sizeof(buf));
-    struct deletion d = {.zone_id = id_of(zone),
-                         .video_id = id_of(video),
-                         .streamer_id = id_of(streamer),
+    struct deletion d = {.zone_id = stage_id(zone),
+                         .video_id = stage_id(video),
+                         .streamer_id = stage_id(streamer),
                          .revision_us = REEL_UTC_US};
     deletion_encode(&d, &w);
     return signed_by(OBJECT_DELETION, &w, by);

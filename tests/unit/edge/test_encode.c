@@ -1,7 +1,7 @@
 /* What the core says, as bytes: every message is read back by its decoder, and pages fit. */
 #include "base/mem.h"
 #include "edge/encode.h"
-#include "tests/unit/edge/reel.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,25 +12,12 @@
 #include <cmocka.h>
 
 static struct arena arena;
-static struct member alice, edge1;
 static struct reel *film;
-
-static struct id id_of(const char *text)
-{
-    struct id id;
-    assert_int_equal(id_parse(slice_str(text), &id), ERR_OK);
-    return id;
-}
 
 static int group_setup(void **state)
 {
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("edge1", CREDENTIAL_EDGE, &edge1);
-    film = reel_new(&alice, "video1", 1, false);
-    reel_fill(film, 1, 100);
-    reel_finish(film);
+    scene_cast(state);
+    film = scene_small("video1");
     return 0;
 }
 
@@ -146,7 +133,7 @@ static struct catalogue_row *rows_of(size_t n, size_t thumbnail_len, bool with_t
     memset(thumbnail, 't', sizeof(thumbnail));
     for (size_t i = 0; i < n; i++) {
         snprintf(id, sizeof(id), "v%04zu", i);
-        rows[i] = (struct catalogue_row){.video_id = id_of(id),
+        rows[i] = (struct catalogue_row){.video_id = stage_id(id),
                                          .title = slice_str("A title"),
                                          .category = slice_str("Gaming"),
                                          .edges = slice_str("edge1"),
@@ -181,7 +168,7 @@ static void test_list(void **state)
     reply = listed(&m);
     assert_true(reply.n == 3 && reply.next.len == 0 && slice_eq(reply.token, m.token));
     m.more = true;
-    m.next = id_of("v0007"); /* storage has looked so far */
+    m.next = stage_id("v0007"); /* storage has looked so far */
     assert_true(slice_eq_str(listed(&m).next, "v0007"));
     m.n = 0;
     m.more = false;

@@ -10,22 +10,10 @@
 
 #include <cmocka.h>
 
-enum { T0 = 1763700000 }; /* s: 2025-11-21 */
-static const uint64_t T = T0 * 1000000ull;
-
-static struct film small(const char *video_id, const char *streamer_id, uint64_t created_us,
-                         unsigned seed)
-{
-    struct film f;
-    film_make(&f, video_id, streamer_id, created_us, seed, 3, 2500, FILM_PART_BYTES);
-    assert_int_equal(f.parts_n, 1 + 3 + 3);
-    return f;
-}
-
 static struct film small_live(const char *video_id, const char *streamer_id, uint64_t created_us,
                               unsigned seed)
 {
-    struct film f = small(video_id, streamer_id, created_us, seed);
+    struct film f = film_small(video_id, streamer_id, created_us, seed);
     f.video.live = true;
     return f;
 }
@@ -45,7 +33,7 @@ static void assert_position(struct world *w, struct storage_op *op, uint32_t nex
 static void upload_is_kept_and_listed(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     assert_position(w, op_claim(&f), 1, 0, 0, false);
     assert_string_equal(world_text(w, "SELECT state FROM video"), "uploading");
     assert_int_equal(store_videos(w->store), 0);
@@ -82,7 +70,7 @@ static void video_get_tells_everything(void **state)
 {
     struct world *w = *state;
     /* .999995: what SQLite's own dates round up to the next second */
-    struct film f = small("video1", "alice", T + 999995, 1);
+    struct film f = film_small("video1", "alice", T + 999995, 1);
     assert_int_equal(world_err(w, op_get("video1")), ERR_UNKNOWN);
     film_upload(w, &f);
     struct arena arena = {0};
@@ -116,7 +104,7 @@ static void video_get_tells_everything(void **state)
 static void unfinished_upload_is_not_listed(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     assert_position(w, op_claim(&f), 1, 0, 0, false);
     struct storage_done *done = world_do(w, op_get("video1"));
     assert_int_equal(done->err, ERR_OK);
@@ -139,7 +127,7 @@ static void unfinished_upload_is_not_listed(void **state)
 static void upload_resumes_everywhere(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     for (size_t i = 0; i <= f.parts_n; i++) {
         bool at_end = i == f.parts_n;
         uint32_t next = at_end ? 4 : f.parts[i].chunk;
@@ -175,7 +163,7 @@ static void upload_resumes_everywhere(void **state)
 static void only_the_next_part_is_taken(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), g = small("video1", "alice", T, 2);
+    struct film f = film_small("video1", "alice", T, 1), g = film_small("video1", "alice", T, 2);
     assert_int_equal(world_err(w, op_part(&f, 0)), ERR_CONFLICT);
     assert_position(w, op_claim(&f), 1, 0, 0, false);
     assert_int_equal(world_err(w, op_part(&f, 1)), ERR_CONFLICT); /* beyond */
@@ -200,8 +188,8 @@ static void only_the_next_part_is_taken(void **state)
 static void claim_conflicts(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), bobs = small("video1", "bob", T, 1);
-    struct film again = small("video1", "alice", T + 10, 2);
+    struct film f = film_small("video1", "alice", T, 1), bobs = film_small("video1", "bob", T, 1);
+    struct film again = film_small("video1", "alice", T + 10, 2);
     assert_position(w, op_claim(&f), 1, 0, 0, false);
     assert_int_equal(world_err(w, op_part(&f, 0)), ERR_OK);
     assert_int_equal(world_err(w, op_claim(&bobs)), ERR_CONFLICT);
@@ -218,7 +206,7 @@ static void claim_conflicts(void **state)
     assert_int_equal(world_err(w, op_part(&f, 1)), ERR_CONFLICT);
     film_upload(w, &again);
     /* A finished one is nobody's to replace. */
-    struct film third = small("video1", "alice", T + 20, 3);
+    struct film third = film_small("video1", "alice", T + 20, 3);
     assert_int_equal(world_err(w, op_claim(&third)), ERR_CONFLICT);
     third.video.live = true;
     assert_int_equal(world_err(w, op_live(&third, 1)), ERR_CONFLICT);
@@ -236,7 +224,8 @@ static void claim_conflicts(void **state)
 static void only_resume(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), g = small("video1", "alice", T + 10, 2);
+    struct film f = film_small("video1", "alice", T, 1),
+                g = film_small("video1", "alice", T + 10, 2);
     struct storage_op *op = op_claim(&f);
     op->u.row.only_resume = true;
     assert_int_equal(world_err(w, op), ERR_CONFLICT);
@@ -264,7 +253,7 @@ static void only_resume(void **state)
 static void finish_checks(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), g = small("video1", "alice", T, 2);
+    struct film f = film_small("video1", "alice", T, 1), g = film_small("video1", "alice", T, 2);
     assert_int_equal(world_err(w, op_finish(&f, 1, "r")), ERR_CONFLICT); /* nothing of it */
     assert_position(w, op_claim(&f), 1, 0, 0, false);
     assert_int_equal(world_err(w, op_finish(&g, 1, "r")), ERR_CONFLICT);
@@ -346,14 +335,15 @@ static void live_comes_and_goes(void **state)
 static void live_replaces_an_unfinished_upload(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), live = small_live("video1", "alice", T + 5, 2);
+    struct film f = film_small("video1", "alice", T, 1),
+                live = small_live("video1", "alice", T + 5, 2);
     assert_position(w, op_claim(&f), 1, 0, 0, false);
     assert_int_equal(world_err(w, op_part(&f, 0)), ERR_OK);
     assert_int_equal(world_err(w, op_live(&live, 1)), ERR_OK);
     assert_int_equal(world_int(w, "SELECT count(*) FROM copy"), 0);
     assert_string_equal(world_text(w, "SELECT state FROM video"), "live");
     /* And an upload under a running live's id waits behind it, until it is finished. */
-    struct film after = small("video1", "alice", T + 50, 3);
+    struct film after = film_small("video1", "alice", T + 50, 3);
     assert_position(w, op_claim(&after), 1, 0, 0, false);
     assert_string_equal(world_text(w, "SELECT state FROM video"), "live");
     assert_int_equal(world_err(w, op_merge(&live, false, "edge1", OBJECT_PRESENCE, 0, 2)), ERR_OK);

@@ -9,35 +9,6 @@
 
 #include <cmocka.h>
 
-static const uint64_t T = 1763700000000000ull;
-
-static uint64_t hlc_at(uint64_t us)
-{
-    return us / 1000 << 16;
-}
-
-static struct film small(const char *video_id, const char *streamer_id, uint64_t created_us,
-                         unsigned seed)
-{
-    struct film f;
-    film_make(&f, video_id, streamer_id, created_us, seed, 3, 2500, FILM_PART_BYTES);
-    return f;
-}
-
-static void assert_merged(struct world *w, struct storage_op *op, bool changed, bool refused,
-                          bool deletion)
-{
-    struct storage_done *done = world_do(w, op);
-    assert_int_equal(done->err, ERR_OK);
-    assert_int_equal(done->u.row_merge.changed, changed);
-    assert_int_equal(done->u.row_merge.refused, refused);
-    assert_int_equal(done->u.row_merge.deletion, deletion);
-    struct catalogue_root root = store_root(w->store);
-    assert_memory_equal(done->root.b, root.b, ROOT_DIGEST_BYTES);
-    storage_done_free(done);
-    assert_true(world_root_is_right(w));
-}
-
 static struct storage_op *only_holding(struct storage_op *op)
 {
     op->u.row.has_video = false;
@@ -49,7 +20,7 @@ static struct storage_op *only_holding(struct storage_op *op)
 static void a_deletion_takes_everything_with_it(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), g = small("video2", "alice", T, 2);
+    struct film f = film_small("video1", "alice", T, 1), g = film_small("video2", "alice", T, 2);
     assert_int_equal(world_err(w, op_delete(&f, T + 10)), ERR_UNKNOWN);
     film_upload(w, &f);
     film_upload(w, &g);
@@ -75,7 +46,7 @@ static void a_deletion_takes_everything_with_it(void **state)
     assert_int_equal(world_int(w, "SELECT count(*) FROM chunk_proof"), 3);
     assert_int_equal(world_err(w, op_get("video1")), ERR_UNKNOWN);
     assert_int_equal(world_err(w, op_read("video1", 1, 0, 1)), ERR_UNKNOWN);
-    assert_merged(w, op_delete(&f, T + 10), false, false, false); /* again: it is so */
+    world_merged(w, op_delete(&f, T + 10), false, false, false); /* again: it is so */
     assert_int_equal(world_err(w, op_delete(&f, T + 9)), ERR_CONFLICT);
     film_release(&f);
     film_release(&g);
@@ -84,22 +55,22 @@ static void a_deletion_takes_everything_with_it(void **state)
 static void what_is_deleted_does_not_come_back(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), bobs = small("video1", "bob", T + 1, 2);
-    assert_merged(w, op_deleted(&f, T + 10), true, false,
-                  true); /* before anything is known of it */
+    struct film f = film_small("video1", "alice", T, 1),
+                bobs = film_small("video1", "bob", T + 1, 2);
+    world_merged(w, op_deleted(&f, T + 10), true, false, true); /* before anything is known of it */
     assert_int_equal(world_int(w, "SELECT count(*) FROM streamer"), 0);
-    assert_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5), false, true, false);
+    world_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5), false, true, false);
     assert_int_equal(world_int(w, "SELECT count(*) FROM holding"), 0);
     assert_int_equal(world_err(w, op_claim(&f)), ERR_CONFLICT);
     assert_int_equal(world_err(w, op_claim(&bobs)), ERR_CONFLICT); /* the id stays alice's */
     /* Its streamer may say something newer under the same id. */
-    struct film again = small("video1", "alice", T + 10, 3);
+    struct film again = film_small("video1", "alice", T + 10, 3);
     again.video.revision_us = T + 10;
     assert_int_equal(world_err(w, op_claim(&again)), ERR_CONFLICT); /* not newer */
     again.video.revision_us = T + 11;
     film_upload(w, &again);
     assert_string_equal(world_text(w, "SELECT state FROM video"), "complete");
-    assert_merged(w, op_deleted(&f, T + 10), false, false, false);
+    world_merged(w, op_deleted(&f, T + 10), false, false, false);
     assert_true(world_root_is_right(w));
     film_release(&f);
     film_release(&bobs);
@@ -109,13 +80,13 @@ static void what_is_deleted_does_not_come_back(void **state)
 static void a_deletion_ends_an_upload_that_is_not_newer(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     assert_int_equal(world_err(w, op_claim(&f)), ERR_OK); /* revision T + 1 */
     assert_int_equal(world_err(w, op_part(&f, 0)), ERR_OK);
     assert_int_equal(world_err(w, op_delete(&f, T)), ERR_CONFLICT); /* the upload is newer */
-    assert_merged(w, op_deleted(&f, T), true, false, true);         /* and goes on */
+    world_merged(w, op_deleted(&f, T), true, false, true);          /* and goes on */
     assert_int_equal(world_err(w, op_part(&f, 1)), ERR_OK);
-    assert_merged(w, op_delete(&f, T + 1), true, false, true);
+    world_merged(w, op_delete(&f, T + 1), true, false, true);
     assert_int_equal(world_err(w, op_part(&f, 2)), ERR_CONFLICT);
     assert_int_equal(world_err(w, op_finish(&f, 1, "r")), ERR_CONFLICT);
     assert_int_equal(world_int(w, "SELECT count(*) FROM copy"), 0);
@@ -128,7 +99,8 @@ static void a_deletion_ends_an_upload_that_is_not_newer(void **state)
 static void an_upload_does_not_end_under_what_was_deleted_or_taken(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), bobs = small("video1", "bob", T + 5, 2);
+    struct film f = film_small("video1", "alice", T, 1),
+                bobs = film_small("video1", "bob", T + 5, 2);
     assert_int_equal(world_err(w, op_claim(&f)), ERR_OK);
     for (size_t i = 0; i < f.parts_n; i++)
         assert_int_equal(world_err(w, op_part(&f, i)), ERR_OK);
@@ -145,11 +117,11 @@ static void an_upload_does_not_end_under_what_was_deleted_or_taken(void **state)
 static void the_zone_deletes_as_well(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     film_upload(w, &f);
     struct storage_op *op = op_delete(&f, T + 10);
     op->u.row.credential = slice_of(NULL, 0);
-    assert_merged(w, op, true, false, true);
+    world_merged(w, op, true, false, true);
     assert_int_equal(world_int(w, "SELECT length(credential) FROM claim"), 0);
     struct storage_done *done = world_do(w, op_bundle(NULL));
     assert_int_equal(done->u.bundle.claims_n, 1);
@@ -165,18 +137,18 @@ static void the_zone_deletes_as_well(void **state)
 static void a_holding_lives_under_a_claim(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
-    assert_merged(w, only_holding(op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), false, true,
-                  false);
+    struct film f = film_small("video1", "alice", T, 1);
+    world_merged(w, only_holding(op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), false, true,
+                 false);
     assert_int_equal(world_int(w, "SELECT count(*) FROM holding"), 0);
     struct storage_op *op = op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5);
     op->u.row.has_holding = false;
-    assert_merged(w, op, true, false, false);
-    assert_merged(w, only_holding(op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), true, false,
-                  false);
-    assert_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5), false, false, false);
-    assert_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 0, 4), false, false, false);
-    assert_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 0, 6), true, false, false);
+    world_merged(w, op, true, false, false);
+    world_merged(w, only_holding(op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), true, false,
+                 false);
+    world_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5), false, false, false);
+    world_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 0, 4), false, false, false);
+    world_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 0, 6), true, false, false);
     film_release(&f);
 }
 
@@ -184,7 +156,8 @@ static void a_holding_lives_under_a_claim(void **state)
 static void a_streamer_is_what_its_claims_say(void **state)
 {
     struct world *w = *state;
-    struct film old = small("video1", "alice", T, 1), new = small("video2", "alice", T + 50, 2);
+    struct film old = film_small("video1", "alice", T, 1),
+                new = film_small("video2", "alice", T + 50, 2);
     const char *row = "SELECT name || ' ' || created_at FROM streamer";
     old.name = "Old";
     new.name = "New";
@@ -205,7 +178,8 @@ static void a_streamer_is_what_its_claims_say(void **state)
 static void two_edges_outweigh_one(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), liars = small("video1", "bob", 1000000, 2);
+    struct film f = film_small("video1", "alice", T, 1),
+                liars = film_small("video1", "bob", 1000000, 2);
     film_upload(w, &f);
     assert_int_equal(world_err(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
     assert_int_equal(world_err(w, op_merge(&liars, true, "edge9", OBJECT_CUSTODY, 1, 5)), ERR_OK);
@@ -219,7 +193,7 @@ static void two_edges_outweigh_one(void **state)
 static void our_own_rows_are_looked_at(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     struct storage_done *done = world_do(w, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 1, 5));
     assert_true(done->u.row_merge.own);
     assert_false(done->u.row_merge.own_true); /* nothing of it is here */
@@ -259,19 +233,19 @@ static void our_own_rows_are_looked_at(void **state)
 static void a_row_of_ours_from_the_future_is_restamped(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     uint64_t now = hlc_at(T), ahead = hlc_at(T + RESTAMP_AHEAD_US);
     film_upload(w, &f);
-    assert_merged(w, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 1, ahead), true, false, false);
+    world_merged(w, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 1, ahead), true, false, false);
     struct storage_op *op = op_custody(&f, 1, now);
     op->u.row.restamp = true;
-    assert_merged(w, op, false, false, false); /* not far enough */
-    assert_merged(w, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 1, ahead + 65536), true, false,
-                  false);
-    assert_merged(w, op_custody(&f, 1, now), false, false, false); /* nobody said that it may */
+    world_merged(w, op, false, false, false); /* not far enough */
+    world_merged(w, op_merge(&f, true, "edge1", OBJECT_CUSTODY, 1, ahead + 65536), true, false,
+                 false);
+    world_merged(w, op_custody(&f, 1, now), false, false, false); /* nobody said that it may */
     op = op_custody(&f, 1, now);
     op->u.row.restamp = true;
-    assert_merged(w, op, true, false, false);
+    world_merged(w, op, true, false, false);
     assert_int_equal(world_int(w, "SELECT hlc FROM holding"), now);
     film_release(&f);
 }
@@ -313,7 +287,7 @@ static void bundles_bring_every_row_once(void **state)
     assert_int_equal(walk_bundles(w, &claims, &holdings), 1);
     assert_int_equal(claims + holdings, 0);
     world_fill(w, 60, 3);
-    struct film f = small("video007", "carol", T, 1);
+    struct film f = film_small("video007", "carol", T, 1);
     assert_int_equal(world_err(w, op_deleted(&f, T)), ERR_OK);
     assert_in_range(walk_bundles(w, &claims, &holdings), 2, 8);
     assert_int_equal(claims, 61);
@@ -409,7 +383,7 @@ static void differences_are_found_from_the_root(void **state)
     struct world *w = *state;
     world_fill(w, 20, 2);
     struct sync_node before = node_of(w, 0, 0);
-    struct film f = small("another", "alice", T, 1);
+    struct film f = film_small("another", "alice", T, 1);
     assert_int_equal(world_err(w, op_deleted(&f, T)), ERR_OK);
     uint16_t leaf = digest_leaf_of(&f.video.video_id);
     struct sync_node after = node_of(w, 0, 0);
@@ -432,7 +406,7 @@ static void differences_are_found_from_the_root(void **state)
 static void entries_name_their_rows(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     assert_int_equal(world_err(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
     assert_int_equal(world_err(w, op_merge(&f, true, "edge2", OBJECT_PRESENCE, 0, 6)), ERR_OK);
     struct storage_done *done = world_do(w, op_leaf(digest_leaf_of(&f.video.video_id), NULL));
@@ -460,7 +434,7 @@ static void entries_name_their_rows(void **state)
 static void leaves_are_told_in_pages(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     char edge[16];
     for (unsigned i = 0; i < SYNC_ENTRIES_MAX; i++) {
         snprintf(edge, sizeof(edge), "edge%u", i);

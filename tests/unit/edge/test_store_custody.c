@@ -1,6 +1,4 @@
 /* Copies: which are kept, which make room, which are proved, and how what was dropped is freed. */
-#include "base/check.h"
-#include "base/mem.h"
 #include "edge/store/garbage.h"
 #include "tests/unit/edge/store_world.h"
 
@@ -10,16 +8,7 @@
 
 #include <cmocka.h>
 
-static const uint64_t T = 1763700000000000ull;
 static const char cached[] = "SELECT video_id FROM copy WHERE kept = 0 ORDER BY video_id";
-
-static struct film small(const char *video_id, const char *streamer_id, uint64_t created_us,
-                         unsigned seed)
-{
-    struct film f;
-    film_make(&f, video_id, streamer_id, created_us, seed, 3, 2500, FILM_PART_BYTES);
-    return f;
-}
 
 static void assert_trimmed(struct world *w, struct storage_op *op, uint64_t bytes, uint32_t dropped)
 {
@@ -35,7 +24,7 @@ static void assert_trimmed(struct world *w, struct storage_op *op, uint64_t byte
 static void a_fetch_for_a_viewer_is_a_cached_copy(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     film_fetch(w, &f, T);
     assert_string_equal(world_text(w, "SELECT edges FROM video"), "edge2");
     assert_string_equal(world_text(w, "SELECT edge_id FROM holding"), "edge2");
@@ -63,7 +52,8 @@ static void a_fetch_for_a_viewer_is_a_cached_copy(void **state)
 static void custody_is_put_only_if_it_is_true(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), other = small("video1", "alice", T, 2);
+    struct film f = film_small("video1", "alice", T, 1),
+                other = film_small("video1", "alice", T, 2);
     assert_int_equal(world_err(w, op_custody(&f, 1, 1)), ERR_CONFLICT); /* no claim */
     assert_int_equal(world_err(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
     assert_int_equal(world_err(w, op_custody(&f, 1, 1)), ERR_NOT_READY); /* nothing here */
@@ -93,9 +83,11 @@ static const struct storage_custody *scanned(const struct storage_done *done, co
 static void a_scan_tells_who_holds_what(void **state)
 {
     struct world *w = *state;
-    struct film ours = small("video1", "alice", T, 1), theirs = small("video2", "bob", T, 2),
-                both = small("video3", "bob", T, 3), lost = small("video4", "bob", T, 4),
-                live = small("video5", "bob", T, 5), under_way = small("video6", "bob", T, 6);
+    struct film ours = film_small("video1", "alice", T, 1),
+                theirs = film_small("video2", "bob", T, 2),
+                both = film_small("video3", "bob", T, 3), lost = film_small("video4", "bob", T, 4),
+                live = film_small("video5", "bob", T, 5),
+                under_way = film_small("video6", "bob", T, 6);
     live.video.live = true;
     film_upload(w, &ours);
     assert_int_equal(world_err(w, op_merge(&theirs, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
@@ -185,7 +177,7 @@ static void the_least_recently_used_go_first(void **state)
     char id[16];
     for (unsigned i = 0; i < 4; i++) {
         snprintf(id, sizeof(id), "video%u", i);
-        f[i] = small(id, "alice", T + i, i);
+        f[i] = film_small(id, "alice", T + i, i);
         film_fetch(w, &f[i], T + 10 - i);
     }
     uint64_t each = f[0].manifest.bytes;
@@ -210,8 +202,10 @@ static void the_least_recently_used_go_first(void **state)
 static void what_is_kept_never_makes_room(void **state)
 {
     struct world *w = *state;
-    struct film ours = small("video1", "alice", T, 1), last = small("video2", "alice", T, 2),
-                under_way = small("video3", "alice", T, 3), part = small("video4", "bob", T, 4);
+    struct film ours = film_small("video1", "alice", T, 1),
+                last = film_small("video2", "alice", T, 2),
+                under_way = film_small("video3", "alice", T, 3),
+                part = film_small("video4", "bob", T, 4);
     film_upload(w, &ours); /* in custody */
     film_fetch(w, &last, T);
     assert_int_equal(world_err(w, op_merge(&last, true, "edge2", OBJECT_CUSTODY, 0, T + 1)),
@@ -246,7 +240,8 @@ static void what_is_kept_never_makes_room(void **state)
 static void what_its_streamer_replaced_makes_room(void **state)
 {
     struct world *w = *state;
-    struct film old = small("video1", "alice", T, 1), new = small("video1", "alice", T + 100, 2);
+    struct film old = film_small("video1", "alice", T, 1),
+                new = film_small("video1", "alice", T + 100, 2);
     film_upload(w, &old);
     assert_int_equal(world_err(w, op_merge(&new, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
     assert_trimmed(w, op_trim(old.manifest.bytes, NULL), old.manifest.bytes, 0);
@@ -280,7 +275,7 @@ static void assert_proof(const struct film *f, const struct storage_done *done)
 static void parts_are_proved(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), g;
+    struct film f = film_small("video1", "alice", T, 1), g;
     film_make(&g, "video2", "alice", T, 2, 9, 5 * FILM_PART_BYTES, FILM_PART_BYTES);
     film_upload(w, &f);
     film_upload(w, &g);
@@ -320,7 +315,8 @@ static void parts_are_proved(void **state)
 static void what_is_not_in_custody_proves_nothing(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), other = small("video1", "alice", T, 2);
+    struct film f = film_small("video1", "alice", T, 1),
+                other = film_small("video1", "alice", T, 2);
     assert_int_equal(world_err(w, op_probe(&f, 1)), ERR_UNKNOWN);
     film_fetch(w, &f, T);
     assert_int_equal(world_err(w, op_probe(&f, 1)), ERR_UNKNOWN); /* a cached one */
@@ -343,7 +339,7 @@ static void what_is_not_in_custody_proves_nothing(void **state)
 static void copy_numbers_wait_until_their_parts_are_freed(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), g = small("video2", "alice", T, 2);
+    struct film f = film_small("video1", "alice", T, 1), g = film_small("video2", "alice", T, 2);
     film_upload(w, &f);
     int64_t n = world_int(w, "SELECT n FROM copy");
     struct sqlite3 *locker = world_lock(w, "BEGIN IMMEDIATE"); /* nothing is freed meanwhile */

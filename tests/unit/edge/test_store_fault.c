@@ -1,6 +1,5 @@
 /* What goes wrong around a store: other files, other edges, no room, no power. */
 #include "base/check.h"
-#include "base/mem.h"
 #include "edge/store/conn.h"
 #include "tests/unit/edge/store_world.h"
 
@@ -16,8 +15,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static const uint64_t T = 1763700000000000ull;
 
 /* ---- opening ---- */
 
@@ -404,27 +401,6 @@ static void put_and_tell(struct world *w, const struct film *f, int fd)
     _exit(0);
 }
 
-static size_t run_and_kill(struct world *w, const struct film *f, size_t after)
-{
-    int fds[2];
-    char byte;
-    CHECK(pipe(fds) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0)
-        put_and_tell(w, f, fds[1]);
-    close(fds[1]);
-    size_t told = 0;
-    while (told < after && read(fds[0], &byte, 1) == 1)
-        told++;
-    kill(pid, SIGKILL);
-    while (read(fds[0], &byte, 1) == 1)
-        told++;
-    close(fds[0]);
-    CHECK(waitpid(pid, NULL, 0) == pid);
-    return told;
-}
-
 static void a_killed_edge_has_what_it_acknowledged(void **state)
 {
     static const size_t afters[] = {1, 7, 40, 100, 150};
@@ -434,7 +410,7 @@ static void a_killed_edge_has_what_it_acknowledged(void **state)
         film_make(&f, "video1", "alice", T + k * 1000, (unsigned)k, 9, 20 * 60000, 60000);
         store_close(w->store);
         w->store = NULL;
-        size_t told = run_and_kill(w, &f, afters[k]);
+        size_t told = world_kill(w, put_and_tell, &f, afters[k]);
         assert_in_range(told, afters[k], f.parts_n);
         char error[STORE_ERROR_BYTES];
         assert_int_equal(store_open(&w->config, &w->store, error), ERR_OK);

@@ -1,5 +1,4 @@
 /* What the catalogue forgets, and that no copy goes with it. */
-#include "base/check.h"
 #include "tests/unit/edge/store_world.h"
 
 #include <setjmp.h>
@@ -7,35 +6,6 @@
 #include <stdio.h>
 
 #include <cmocka.h>
-
-static const uint64_t T = 1763700000000000ull;
-
-static uint64_t hlc_at(uint64_t us)
-{
-    return us / 1000 << 16;
-}
-
-static struct film small(const char *video_id, const char *streamer_id, uint64_t created_us,
-                         unsigned seed)
-{
-    struct film f;
-    film_make(&f, video_id, streamer_id, created_us, seed, 3, 2500, FILM_PART_BYTES);
-    return f;
-}
-
-static void assert_merged(struct world *w, struct storage_op *op, bool changed, bool refused,
-                          bool deletion)
-{
-    struct storage_done *done = world_do(w, op);
-    assert_int_equal(done->err, ERR_OK);
-    assert_int_equal(done->u.row_merge.changed, changed);
-    assert_int_equal(done->u.row_merge.refused, refused);
-    assert_int_equal(done->u.row_merge.deletion, deletion);
-    struct catalogue_root root = store_root(w->store);
-    assert_memory_equal(done->root.b, root.b, ROOT_DIGEST_BYTES);
-    storage_done_free(done);
-    assert_true(world_root_is_right(w));
-}
 
 static unsigned sweep(struct world *w, struct storage_op *(*make)(uint64_t), uint64_t at)
 {
@@ -56,8 +26,9 @@ static unsigned sweep(struct world *w, struct storage_op *(*make)(uint64_t), uin
 static void the_horizon_forgets_what_is_dead(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), gone = small("video2", "alice", T, 2),
-                bare = small("video3", "bob", T, 3), held = small("video4", "alice", T, 4);
+    struct film f = film_small("video1", "alice", T, 1), gone = film_small("video2", "alice", T, 2),
+                bare = film_small("video3", "bob", T, 3),
+                held = film_small("video4", "alice", T, 4);
     film_upload(w, &f);
     film_upload(w, &gone);
     assert_int_equal(world_err(w, op_delete(&gone, T + 1000)), ERR_OK);
@@ -76,18 +47,18 @@ static void the_horizon_forgets_what_is_dead(void **state)
     assert_string_equal(world_text(w, "SELECT id FROM streamer"), "alice");
     /* They do not come back: neither now nor after a restart. */
     for (int i = 0; i < 2; i++) {
-        assert_merged(w, op_deleted(&gone, T + 1000), false, true, false);
-        assert_merged(w, op_merge(&held, true, "edge2", OBJECT_CUSTODY, 0, hlc_at(T + 1000)), false,
-                      true, false);
+        world_merged(w, op_deleted(&gone, T + 1000), false, true, false);
+        world_merged(w, op_merge(&held, true, "edge2", OBJECT_CUSTODY, 0, hlc_at(T + 1000)), false,
+                     true, false);
         world_reopen(w);
         assert_int_equal(world_err(w, op_delete(&gone, T + 1000)), ERR_UNKNOWN);
         assert_int_equal(store_root(w->store).horizon_us, T + 1000);
     }
     assert_int_equal(world_err(w, op_delete(&held, T + 1000)), ERR_CONFLICT); /* dead at once */
-    assert_merged(w, op_deleted(&gone, T + 1001), true, false, true);
+    world_merged(w, op_deleted(&gone, T + 1001), true, false, true);
     assert_int_equal(sweep(w, op_horizon, T), 0); /* back: the clock was wrong */
-    assert_merged(w, op_merge(&held, true, "edge2", OBJECT_CUSTODY, 0, hlc_at(T + 1000)), true,
-                  false, false);
+    world_merged(w, op_merge(&held, true, "edge2", OBJECT_CUSTODY, 0, hlc_at(T + 1000)), true,
+                 false, false);
     film_release(&f);
     film_release(&gone);
     film_release(&bare);
@@ -99,21 +70,22 @@ static void the_horizon_forgets_what_is_dead(void **state)
 static void old_claims_come_only_when_asked_for(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), known = small("video2", "alice", T, 2);
+    struct film f = film_small("video1", "alice", T, 1),
+                known = film_small("video2", "alice", T, 2);
     assert_int_equal(world_err(w, op_merge(&known, false, "edge2", OBJECT_PRESENCE, 1, 5)), ERR_OK);
     assert_int_equal(sweep(w, op_horizon, T + 2), 0);
     struct storage_op *op = op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5);
     op->u.row.recent_only = true;
-    assert_merged(w, op, false, true, false);
+    world_merged(w, op, false, true, false);
     op = op_merge(&known, true, "edge2", OBJECT_CUSTODY, 1, 5); /* newer than what is known */
     op->u.row.recent_only = true;
-    assert_merged(w, op, true, false, false);
-    assert_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5), true, false, false);
+    world_merged(w, op, true, false, false);
+    world_merged(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5), true, false, false);
     assert_int_equal(sweep(w, op_horizon, T + 1), 0);
-    struct film later = small("video3", "alice", T, 3); /* revision T + 2 */
+    struct film later = film_small("video3", "alice", T, 3); /* revision T + 2 */
     op = op_merge(&later, true, "edge2", OBJECT_CUSTODY, 1, 5);
     op->u.row.recent_only = true;
-    assert_merged(w, op, true, false, false);
+    world_merged(w, op, true, false, false);
     film_release(&f);
     film_release(&known);
     film_release(&later);
@@ -141,8 +113,8 @@ static void it_forgets_in_slices(void **state)
     assert_int_equal(done->root.horizon_us, 0);
     storage_done_free(done);
     /* What is dead is refused from now on. */
-    struct film f = small("video001", "alice", T, 1);
-    assert_merged(w, op_deleted(&f, T + 2 * N), false, true, false);
+    struct film f = film_small("video001", "alice", T, 1);
+    world_merged(w, op_deleted(&f, T + 2 * N), false, true, false);
     assert_int_equal(sweep(w, op_horizon, T + 2 * N), N + N / 2 - STORE_SLICE_ROWS_MAX);
     assert_int_equal(world_int(w, "SELECT count(*) FROM claim"), 0);
     assert_int_equal(world_int(w, "SELECT count(*) FROM holding"), 0);
@@ -160,9 +132,11 @@ static struct storage_op *orphans_of(uint64_t unused)
 static void a_bootstrap_forgets_the_catalogue_but_no_copy(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), fresh = small("video2", "alice", T + 9, 2),
-                lost = small("video3", "bob", T, 3), going = small("video4", "carol", T, 4),
-                deleted = small("video5", "carol", T, 5);
+    struct film f = film_small("video1", "alice", T, 1),
+                fresh = film_small("video2", "alice", T + 9, 2),
+                lost = film_small("video3", "bob", T, 3),
+                going = film_small("video4", "carol", T, 4),
+                deleted = film_small("video5", "carol", T, 5);
     film_upload(w, &f);     /* custody stamped T */
     film_upload(w, &fresh); /* T + 9: after the last contact */
     film_upload(w, &lost);

@@ -10,16 +10,6 @@
 
 #include <cmocka.h>
 
-static const uint64_t T = 1763700000000000ull;
-
-static struct film small(const char *video_id, const char *streamer_id, uint64_t created_us,
-                         unsigned seed)
-{
-    struct film f;
-    film_make(&f, video_id, streamer_id, created_us, seed, 3, 2500, FILM_PART_BYTES);
-    return f;
-}
-
 /* What is read from (chunk, part) on is parts first … first + n - 1 of the film. */
 static void assert_read(struct world *w, struct storage_op *op, const struct film *f, size_t first,
                         size_t n, bool end)
@@ -43,7 +33,7 @@ static void assert_read(struct world *w, struct storage_op *op, const struct fil
 static void parts_are_read_from_anywhere(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     assert_int_equal(world_err(w, op_read("video1", 1, 0, 1)), ERR_UNKNOWN);
     film_upload(w, &f);
     assert_read(w, op_read("video1", 1, 0, UINT32_MAX), &f, 0, 7, true);
@@ -68,7 +58,7 @@ static void parts_are_read_from_anywhere(void **state)
 static void partial_copies_are_read_as_far_as_they_go(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     assert_int_equal(world_err(w, op_claim(&f)), ERR_OK);
     assert_read(w, op_read("video1", 1, 0, 1), &f, 0, 0, false);
     for (size_t i = 0; i < f.parts_n; i++) {
@@ -101,7 +91,7 @@ static void reads_are_bounded(void **state)
 static void reads_keep_to_the_budget(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     film_upload(w, &f);
     size_t three = f.parts[0].len + f.parts[1].len + f.parts[2].len;
     w->budget.max_bytes = three;
@@ -121,7 +111,7 @@ static void reads_keep_to_the_budget(void **state)
 static void fetched_copies(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1), g = small("video1", "alice", T, 2);
+    struct film f = film_small("video1", "alice", T, 1), g = film_small("video1", "alice", T, 2);
     assert_int_equal(world_err(w, op_copy(&f)), ERR_UNKNOWN);
     assert_int_equal(world_err(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
     struct storage_done *done = world_do(w, op_get("video1"));
@@ -160,7 +150,7 @@ static void fetched_copies(void **state)
 static void an_upload_of_what_another_edge_has(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     assert_int_equal(world_err(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
     assert_int_equal(world_err(w, op_claim(&f)), ERR_OK);
     for (size_t i = 0; i < f.parts_n; i++) {
@@ -181,7 +171,7 @@ static void an_upload_of_what_another_edge_has(void **state)
 static void a_fetch_of_what_vanishes(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     assert_int_equal(world_err(w, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
     assert_int_equal(world_err(w, op_copy(&f)), ERR_OK);
     assert_int_equal(world_err(w, op_part(&f, 0)), ERR_OK);
@@ -200,7 +190,8 @@ static void a_fetch_of_what_vanishes(void **state)
 static void two_claims_of_one_id(void **state)
 {
     struct world *w = *state;
-    struct film first = small("video1", "bob", T, 1), ours = small("video1", "alice", T + 5, 2);
+    struct film first = film_small("video1", "bob", T, 1),
+                ours = film_small("video1", "alice", T + 5, 2);
     film_upload(w, &ours);
     assert_int_equal(world_err(w, op_merge(&first, true, "edge2", OBJECT_CUSTODY, 1, 5)), ERR_OK);
     struct storage_done *done = world_do(w, op_get("video1"));
@@ -232,7 +223,8 @@ static void two_claims_of_one_id(void **state)
 static void a_superseded_copy_is_fetched_anew(void **state)
 {
     struct world *w = *state;
-    struct film old = small("video1", "alice", T, 1), new = small("video1", "alice", T + 50, 2);
+    struct film old = film_small("video1", "alice", T, 1),
+                new = film_small("video1", "alice", T + 50, 2);
     film_upload(w, &old);
     /* Those who hold the old stream do not answer for the new one. */
     struct storage_op *op = op_merge(&new, true, "edge2", OBJECT_CUSTODY, 1, 5);
@@ -361,7 +353,7 @@ static void lists_end_where_a_message_does(void **state)
     char *thumbnail CLEANUP(mem_free_ptr) = mem_alloc(THUMBNAIL_BYTES_MAX);
     memset(thumbnail, 'x', THUMBNAIL_BYTES_MAX);
     for (char id[] = "videoA"; id[5] < 'K'; id[5]++) {
-        struct film f = small(id, "alice", T, 1);
+        struct film f = film_small(id, "alice", T, 1);
         struct storage_op *op = op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, 1);
         op->u.row.thumbnail = slice_of(thumbnail, THUMBNAIL_BYTES_MAX);
         assert_int_equal(world_err(w, op), ERR_OK);
@@ -458,7 +450,7 @@ static void the_catalogue_is_paged_by_id(void **state)
 static void holdings_of_a_row_are_bounded(void **state)
 {
     struct world *w = *state;
-    struct film f = small("video1", "alice", T, 1);
+    struct film f = film_small("video1", "alice", T, 1);
     char edge[16];
     for (unsigned i = 0; i < 70; i++) {
         snprintf(edge, sizeof(edge), "edge%03u", i);

@@ -4,15 +4,11 @@
 #include "tests/unit/edge/store_world.h"
 
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static const uint64_t T = 1763700000000000ull;
 
 /* All that edges agree on, and the copies. */
 static const char everything[] =
@@ -204,30 +200,9 @@ static void merge_and_tell(struct world *w, const struct film *large, int fd)
     _exit(0);
 }
 
-static unsigned run_and_kill(struct world *w, const struct film *large, unsigned after)
-{
-    int fds[2];
-    char byte;
-    unsigned told = 0;
-    CHECK(pipe(fds) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0)
-        merge_and_tell(w, large, fds[1]);
-    close(fds[1]);
-    while (told < after && read(fds[0], &byte, 1) == 1)
-        told++;
-    kill(pid, SIGKILL);
-    while (read(fds[0], &byte, 1) == 1)
-        told++;
-    close(fds[0]);
-    CHECK(waitpid(pid, NULL, 0) == pid);
-    return told;
-}
-
 static void a_killed_edge_has_the_rows_that_it_acknowledged(void **state)
 {
-    static const unsigned afters[] = {1, 10, 40, 80};
+    static const size_t afters[] = {1, 10, 40, 80};
     struct world *w = *state;
     for (size_t k = 0; k < sizeof(afters) / sizeof(afters[0]); k++) {
         struct film large;
@@ -240,12 +215,12 @@ static void a_killed_edge_has_the_rows_that_it_acknowledged(void **state)
                       "DELETE FROM holding WHERE video_id LIKE 'video%'");
         store_close(w->store);
         w->store = NULL;
-        unsigned told = run_and_kill(w, &large, afters[k]);
+        size_t told = world_kill(w, merge_and_tell, &large, afters[k]);
         assert_in_range(told, afters[k], KILLED_ROWS);
         assert_int_equal(store_open(&w->config, &w->store, error), ERR_OK);
         snprintf(sql, sizeof(sql),
                  "SELECT sum(1 + deleted) FROM claim WHERE video_id LIKE 'video%%'");
-        assert_true(world_int(w, sql) >= told);
+        assert_true(world_int(w, sql) >= (int64_t)told);
         assert_int_equal(world_int(w, "SELECT count(*) FROM holding h JOIN claim c"
                                       " USING (video_id, streamer_id) WHERE c.deleted"),
                          0);

@@ -27,6 +27,15 @@ static void put(struct link *l, uint64_t now_us, const uint32_t v[static 6])
     memcpy(m->v, v, sizeof(m->v));
 }
 
+struct link link_of(struct rng *rng, unsigned loss_percent, uint64_t delay_max_us)
+{
+    return (struct link){.rng = rng,
+                         .loss_percent = loss_percent,
+                         .double_percent = loss_percent,
+                         .delay_min_us = 1000,
+                         .delay_max_us = loss_percent ? delay_max_us : 1000};
+}
+
 void link_send(struct link *l, uint64_t now_us, const uint32_t v[static 6])
 {
     if (rng_percent(l->rng, l->loss_percent))

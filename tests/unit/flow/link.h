@@ -32,6 +32,8 @@ struct link {
     size_t n;
 };
 
+/* link_of: as bad as that: what is lost, and how much comes twice. */
+struct link link_of(struct rng *rng, unsigned loss_percent, uint64_t delay_max_us);
 void link_send(struct link *l, uint64_t now_us, const uint32_t v[static 6]);
 /* link_take: the next message that has arrived by now_us. */
 bool link_take(struct link *l, uint64_t now_us, uint32_t ret_v[static 6]);

@@ -258,13 +258,7 @@ struct world {
 static void world_init(struct world *w, uint64_t seed, unsigned loss)
 {
     w->rng.state = seed;
-    struct link link = {.rng = &w->rng,
-                        .loss_percent = loss,
-                        .double_percent = loss,
-                        .delay_min_us = 1000,
-                        .delay_max_us = loss ? 30000 : 1000};
-    w->up = link;
-    w->down = link;
+    w->up = w->down = link_of(&w->rng, loss, 30000);
     w->next = 1;
     for (uint32_t c = 1; c <= CHUNKS; c++)
         w->parts_n[c] = 1 + (uint32_t)(rng_next(&w->rng) % 5);
