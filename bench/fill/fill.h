@@ -14,6 +14,8 @@ struct town {
     uint64_t now_us; /* nothing is newer */
 };
 
+/* secret_load: of the data folder of an auth_edge: this file of it; dies when it is none. */
+void secret_load(const char *auth_folder, const char *name, uint8_t ret[static KEY_BYTES]);
 /* town_load: from the data folder of an auth_edge; dies when there is none. */
 void town_load(struct town *t, const char *auth_folder, const char *zone_id);
 

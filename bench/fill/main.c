@@ -5,7 +5,6 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/config.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "bench/fill/fill.h"
 #include "edge/store/store.h"
@@ -74,14 +73,8 @@ static size_t resident_bytes(void)
 
 static struct hash digest_key_of(const char *auth_folder)
 {
-    char path[1024];
-    CLEANUP(mem_free_ptr) char *text = NULL;
     uint8_t secret[KEY_BYTES];
-    size_t len;
-    snprintf(path, sizeof(path), "%s/zone.secret", auth_folder);
-    if (file_read(path, SECRET_TEXT_BYTES, &text, &len) != ERR_OK ||
-        secret_parse(slice_of(text, len), secret) != ERR_OK)
-        die("%s is no zone's secret", path);
+    secret_load(auth_folder, "zone.secret", secret);
     return digest_key(secret);
 }
 

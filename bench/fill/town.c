@@ -22,17 +22,22 @@ static const char *const events[] = {"patrol",      "delivery",   "motion", "ins
                                      "night round", "alarm test", "visitor"};
 #define CHOSEN(table, n) (table)[(n) % (sizeof(table) / sizeof((table)[0]))]
 
-void town_load(struct town *t, const char *auth_folder, const char *zone_id)
+void secret_load(const char *auth_folder, const char *name, uint8_t ret[static KEY_BYTES])
 {
     char path[1024];
     CLEANUP(mem_free_ptr) char *text = NULL;
-    uint8_t seed[KEY_BYTES];
     size_t len;
-    *t = (struct town){.now_us = clock_utc_us()};
-    snprintf(path, sizeof(path), "%s/zone.key", auth_folder);
+    snprintf(path, sizeof(path), "%s/%s", auth_folder, name);
     if (file_read(path, SECRET_TEXT_BYTES, &text, &len) != ERR_OK ||
-        secret_parse(slice_of(text, len), seed) != ERR_OK)
-        die("%s is no zone's key", path);
+        secret_parse(slice_of(text, len), ret) != ERR_OK)
+        die("%s is no %s", path, name);
+}
+
+void town_load(struct town *t, const char *auth_folder, const char *zone_id)
+{
+    uint8_t seed[KEY_BYTES];
+    *t = (struct town){.now_us = clock_utc_us()};
+    secret_load(auth_folder, "zone.key", seed);
     if (id_parse(slice_str(zone_id), &t->zone_id) != ERR_OK)
         die("'%s' is no id", zone_id);
     signkey_from_seed(seed, &t->zone_key);

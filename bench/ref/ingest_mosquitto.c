@@ -4,11 +4,7 @@
  *   ingest_mosquitto PORT DATABASE
  */
 #include "bench/ref/ingest.h"
-
-#include <mosquitto.h>
-
-static struct mosquitto *in, *out;
-static int ready;
+#include "bench/ref/on_mosquitto.h"
 
 static void release(struct job *job)
 {
@@ -34,50 +30,11 @@ static void arrived(struct mosquitto *m, void *context, const struct mosquitto_m
     submit(copy->topic, slice_of(copy->payload, (size_t)copy->payloadlen), copy);
 }
 
-static void say_ready(void)
-{
-    if (__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST) == 2)
-        puts("ready"), fflush(stdout);
-}
-
-static void connected(struct mosquitto *m, void *context, int code)
-{
-    (void)context;
-    if (code)
-        exit(1);
-    if (m == in)
-        mosquitto_subscribe(in, NULL, "bench/in/#", 1);
-    else
-        say_ready();
-}
-
-static void subscribed(struct mosquitto *m, void *context, int id, int n, const int *qos)
-{
-    (void)m, (void)context, (void)id, (void)n, (void)qos;
-    say_ready();
-}
-
-static struct mosquitto *client_open(const char *id)
-{
-    struct mosquitto *m = mosquitto_new(id, true, NULL);
-    if (!m)
-        exit(1);
-    mosquitto_connect_callback_set(m, connected);
-    mosquitto_subscribe_callback_set(m, subscribed);
-    mosquitto_message_callback_set(m, arrived);
-    mosquitto_int_option(m, MOSQ_OPT_TCP_NODELAY, 1);
-    return m;
-}
-
 int main(int argc, char **argv)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (argc != 3 || crypto_init() != ERR_OK || mosquitto_lib_init())
+    if (argc != 3 || crypto_init() != ERR_OK)
         return 1;
-    out = client_open("ingest-out");
-    in = client_open("ingest-in");
-    if (mosquitto_connect(out, "127.0.0.1", atoi(argv[1]), 60) || mosquitto_loop_start(out) ||
-        mosquitto_connect(in, "127.0.0.1", atoi(argv[1]), 60) || mosquitto_loop_start(in))
-        return 1;
+    clients_open(argv[1], "ingest", 0);
     ingest_run(argv[2]);
 }

@@ -4,10 +4,9 @@
  *
  *   relay_paho PORT [verify]     verify: check signature and Merkle proof first
  */
-#include "bench/ref/nodelay.h"
+#include "bench/ref/on_paho.h"
 #include "trust/part.h"
 
-#include <MQTTAsync.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -23,13 +22,11 @@ struct item {
     char *topic;
 };
 
-static MQTTAsync in, out;
 static struct item queue[QUEUE];
 static unsigned head, count, dropped;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t filled = PTHREAD_COND_INITIALIZER;
 static sem_t window;
-static int ready;
 
 static void drop(struct item *item)
 {
@@ -104,49 +101,13 @@ static void relay(struct item item, struct sig_cache *cache)
         not_sent(keep, NULL);
 }
 
-static void one_more(void *context, MQTTAsync_successData *data)
-{
-    (void)context, (void)data;
-    set_nodelay();
-    if (__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST) == 2)
-        puts("ready"), fflush(stdout);
-}
-
-static void connected(void *context, char *cause)
-{
-    MQTTAsync_responseOptions options = MQTTAsync_responseOptions_initializer;
-    (void)cause;
-    options.onSuccess = one_more;
-    if (context)
-        MQTTAsync_subscribe(in, "bench/in/#", 1, &options);
-    else
-        one_more(NULL, NULL);
-}
-
-static void handle_open(MQTTAsync *handle, const char *uri, const char *id)
-{
-    MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer;
-    MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
-    if (MQTTAsync_createWithOptions(handle, uri, id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &create))
-        exit(1);
-    void *receives = handle == &in ? (void *)handle : NULL;
-    MQTTAsync_setCallbacks(*handle, receives, NULL, arrived, NULL);
-    MQTTAsync_setConnected(*handle, receives, connected);
-    options.cleansession = 1;
-    if (MQTTAsync_connect(*handle, &options) != MQTTASYNC_SUCCESS)
-        exit(1);
-}
-
 int main(int argc, char **argv)
 {
-    char uri[64];
     struct sig_cache *cache = argc > 2 ? calloc(1, sizeof(*cache)) : NULL;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (argc < 2 || crypto_init() != ERR_OK || sem_init(&window, 0, WINDOW))
         return 1;
-    snprintf(uri, sizeof(uri), "tcp://127.0.0.1:%s", argv[1]);
-    handle_open(&out, uri, "relay-out");
-    handle_open(&in, uri, "relay-in");
+    handles_open(argv[1], "relay", "bench/in/#", 0);
     for (;;)
         relay(take(), cache);
 }

@@ -6,10 +6,9 @@
  *   serve_paho PORT CHUNKS PARTS PART_BYTES
  */
 #include "base/bytes.h"
-#include "bench/ref/nodelay.h"
+#include "bench/ref/on_paho.h"
 #include "trust/part.h"
 
-#include <MQTTAsync.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -24,13 +23,11 @@ struct packet {
     size_t len;
 };
 
-static MQTTAsync in, out;
 static struct packet *packets;
 static unsigned packets_n, parts_n;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static sem_t window;
-static int ready;
 
 /* The view: what the last seek and credit said. */
 static struct {
@@ -112,38 +109,6 @@ static void serve_one(void)
         publish(topic, end, strlen(end));
 }
 
-static void one_more(void *context, MQTTAsync_successData *data)
-{
-    (void)context, (void)data;
-    set_nodelay();
-    if (__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST) == 2)
-        puts("ready"), fflush(stdout);
-}
-
-static void connected(void *context, char *cause)
-{
-    MQTTAsync_responseOptions options = MQTTAsync_responseOptions_initializer;
-    (void)cause;
-    options.onSuccess = one_more;
-    if (context)
-        MQTTAsync_subscribe(in, "bench/in", 1, &options);
-    else
-        one_more(NULL, NULL);
-}
-
-static void handle_open(MQTTAsync *handle, const char *uri, const char *id)
-{
-    MQTTAsync_connectOptions options = MQTTAsync_connectOptions_initializer;
-    if (MQTTAsync_create(handle, uri, id, MQTTCLIENT_PERSISTENCE_NONE, NULL))
-        exit(1);
-    void *receives = handle == &in ? (void *)handle : NULL;
-    MQTTAsync_setCallbacks(*handle, receives, NULL, arrived, NULL);
-    MQTTAsync_setConnected(*handle, receives, connected);
-    options.cleansession = 1;
-    if (MQTTAsync_connect(*handle, &options) != MQTTASYNC_SUCCESS)
-        exit(1);
-}
-
 static void cut(unsigned chunks, uint32_t part_bytes)
 {
     struct signkey key;
@@ -169,15 +134,12 @@ static void cut(unsigned chunks, uint32_t part_bytes)
 
 int main(int argc, char **argv)
 {
-    char uri[64];
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (argc != 5 || crypto_init() != ERR_OK || sem_init(&window, 0, WINDOW))
         return 1;
     parts_n = (unsigned)atoi(argv[3]);
     cut((unsigned)atoi(argv[2]), (uint32_t)atoi(argv[4]));
-    snprintf(uri, sizeof(uri), "tcp://127.0.0.1:%s", argv[1]);
-    handle_open(&out, uri, "serve-out");
-    handle_open(&in, uri, "serve-in");
+    handles_open(argv[1], "serve", "bench/in", 0);
     for (;;)
         serve_one();
 }
