@@ -185,7 +185,7 @@ headers: $(HEADER_STAMPS)
 BROKER_TESTS := $(addprefix $(B)/tests/bus/test_,bus reconnect will tls)
 
 check-fast: ## format, headers, includes, purity, sizes, unit tests: seconds on a built tree
-	@scripts/check-format.sh $(SRC_ALL) $(HEADERS)
+	@scripts/check-format.sh $(B)/format.ok $(SRC_ALL) $(HEADERS)
 	@scripts/check-includes.sh $(SRC_ALL) $(HEADERS)
 	@scripts/check-size.sh $(SRC_ALL) $(HEADERS)
 	@scripts/check-words.sh

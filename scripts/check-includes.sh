@@ -22,8 +22,8 @@ impure base/clock.h base/config.h base/file.h base/log.h base/queue.h
 one sodium        lib/trust/crypto.c bench/ref/sodium_alone.c
 one cJSON.h       lib/wire/json.c
 one cjson/        lib/wire/json.c
-one MQTTAsync.h   lib/bus/paho.c bench/ref/relay_paho.c bench/ref/ingest_paho.c bench/ref/serve_paho.c
-one mosquitto.h   bench/ref/relay_mosquitto.c bench/ref/ingest_mosquitto.c
+one MQTTAsync.h   lib/bus/paho.c bench/ref/on_paho.h
+one mosquitto.h   bench/ref/on_mosquitto.h
 one sqlite3.h     edge/store/sqlite.c auth_edge/store.c bench/ref/ingest.h bench/ref/sqlite_alone.c
 one curl/         auth_edge/http.c
 one openssl/      auth_edge/jws.c

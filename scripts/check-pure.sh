@@ -12,11 +12,8 @@ enders='base/(check|mem)'
 {
     cat scripts/pure-symbols.txt
     echo "=== objects"
-    for room in lib/base lib/trust lib/wire lib/flow edge/core; do
-        for source in "$room"/*.c; do
-            [ -e "$source" ] && nm -A -P "$obj/${source%.c}.o"
-        done
-    done
+    printf '%s\n' lib/base/*.c lib/trust/*.c lib/wire/*.c lib/flow/*.c edge/core/*.c |
+        sed "s|\(.*\)c\$|$obj/\1o|" | xargs nm -A -P
 } | awk -v prefix="$obj/" -v worldly="^lib/($worldly)\$" -v enders="^lib/($enders)\$" '
 function pattern(glob) { gsub(/\*/, ".*", glob); return "^" glob "$" }
 /^=== objects/ { objects = 1; next }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# check-unit.sh JOBS PROGRAM...: run cmocka programs, JOBS at a time, show those
-# that fail, and end with their sum. A program that dies, or that runs no test,
-# counts as one failure.
+# check-unit.sh JOBS PROGRAM...: run cmocka programs, twice JOBS at a time, as some
+# wait for disks, children and locks; show those that fail, and end with their sum.
+# A program that dies, or that runs no test, counts as one failure.
 set -eu
 jobs=$1
 shift
@@ -29,7 +29,7 @@ if [ "${1:-}" = --one ]; then
 fi
 
 for program in "$@"; do rm -f "$program.count"; done
-[ $# -eq 0 ] || printf '%s\n' "$@" | xargs -P "$jobs" -I{} "$0" "$jobs" --one {}
+[ $# -eq 0 ] || printf '%s\n' "$@" | xargs -P $((2 * jobs)) -I{} "$0" "$jobs" --one {}
 counts=
 for program in "$@"; do counts="$counts $program.count"; done
 # shellcheck disable=SC2086
