@@ -100,8 +100,9 @@ struct view {
     uint64_t sent_bytes, credited_bytes, allowed_bytes;
     uint32_t next_bytes; /* of the next packet, if it was read and longer than the credit; or 0 */
     uint32_t stop_chunk; /* the last chunk to send; 0: no such bound */
-    bool wanting;        /* there is something to send */
-    bool reading;        /* PARTS_READ under way, from here: */
+    bool wanting;        /* there is something to send: it is in the ring of core->view_turn */
+    struct view *before, *after; /* there */
+    bool reading;                /* PARTS_READ under way, from here: */
     uint32_t read_pull, read_chunk, read_part, read_bytes;
     bool trusted; /* showed a token: */
     uint8_t token[TOKEN_BYTES];

@@ -74,9 +74,9 @@ struct core {
 
     struct map views; /* by key */
     struct map views_by_serial;
-    uint64_t serial;       /* last one given to a view or ingest */
-    size_t view_cursor;    /* round robin */
-    uint64_t watch_due_us; /* when a view that is paced may go on */
+    uint64_t serial;        /* last one given to a view or ingest */
+    struct view *view_turn; /* ring of the views that want something: whose turn it is; or NULL */
+    uint64_t watch_due_us;  /* when a view that is paced may go on */
     size_t views_wanting;
     uint64_t reads_bytes;
     unsigned stores_under_way;

@@ -48,9 +48,23 @@ static struct view *view_by_serial(struct core *core, uint64_t serial)
 
 static void view_want(struct core *core, struct view *v, bool wanting)
 {
-    core->views_wanting += (size_t)wanting;
-    core->views_wanting -= (size_t)v->wanting;
+    struct view *turn = core->view_turn;
+    if (wanting == v->wanting)
+        return;
     v->wanting = wanting;
+    if (wanting) { /* behind all others */
+        core->views_wanting++;
+        v->after = turn ? turn : v;
+        v->before = turn ? turn->before : v;
+        v->before->after = v->after->before = v;
+        core->view_turn = turn ? turn : v;
+    } else {
+        core->views_wanting--;
+        v->before->after = v->after;
+        v->after->before = v->before;
+        if (turn == v)
+            core->view_turn = v->after == v ? NULL : v->after;
+    }
 }
 
 static void view_free(struct core *core, struct view *v)
@@ -455,13 +469,8 @@ static bool paced(struct core *core, const struct view *v)
 void watch_pump(struct core *core)
 {
     core->watch_due_us = UINT64_MAX;
-    for (size_t looked = 0; core->views_wanting && looked < core->views.count; looked++) {
-        size_t turn = core->view_cursor;
-        struct view *v = map_next(&core->views, &core->view_cursor);
-        if (!v) {
-            turn = core->view_cursor = 0;
-            v = map_next(&core->views, &core->view_cursor);
-        }
+    struct view *v = core->view_turn;
+    for (size_t n = core->views_wanting; n; n--, v = v->after) {
         if (!may_read(v) || paced(core, v))
             continue;
         uint64_t left = v->allowed_bytes > v->sent_bytes ? v->allowed_bytes - v->sent_bytes : 1;
@@ -470,7 +479,7 @@ void watch_pump(struct core *core)
         if (reads > READS_BYTES_MAX ||
             reads + MEDIA_OUTBOX_BYTES_MAX / 2 > core->media_free_bytes || core_room(core) < 8 ||
             core->stores_under_way >= STORES_UNDER_WAY_MAX) {
-            core->view_cursor = turn; /* its turn comes first, or it might never */
+            core->view_turn = v; /* its turn comes first, or it might never */
             return; /* I1, I2: the next completion or drained outbox comes here again */
         }
         read_for(core, v, bytes);

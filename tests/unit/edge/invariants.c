@@ -61,6 +61,10 @@ static void check_views(const struct core *core)
         CHECK(v->credited_bytes <= v->sent_bytes);
     }
     CHECK(core->views_wanting == wanting);
+    const struct view *turn = core->view_turn;
+    for (size_t i = 0; i < wanting; i++, turn = turn->after)
+        CHECK(turn->wanting && turn->after->before == turn);
+    CHECK(turn == core->view_turn && !turn == !wanting); /* the ring has them all */
     CHECK(core->views.count == core->views_by_serial.count);
     CHECK(core->reads_bytes == reads && reads <= READS_BYTES_MAX); /* watch.c I1 */
 }
