@@ -1,6 +1,7 @@
 /*
  * Decode and verify: one function per topic. Nothing here depends on time or
- * state: dates, freshness and claims are the core's to judge.
+ * state, but that what edges say to each other counts once (decode_peer.c): dates,
+ * freshness and claims are the core's to judge.
  *
  * Invariants
  *   I1  an event other than EVENT_REJECTED carries no signature that was not
@@ -326,9 +327,6 @@ static enum err decode_small(struct work *w)
     case TOPIC_PING:
         w->ev->kind = EVENT_PING;
         return ping_request_decode(payload, arena, &w->ev->u.ping);
-    case TOPIC_DB:
-        w->ev->kind = EVENT_DB_REQUEST;
-        return db_request_decode(payload, arena, &w->ev->u.db_request);
     default: return ERR_FORMAT;
     }
 }
@@ -352,6 +350,7 @@ struct event *decode(const struct decoder *d, const struct trust_view *view,
     case TOPIC_WATCH_REPLY: watch_reply(&w); break;
     case TOPIC_LIVE_WATCH: join(&w); break;
     case TOPIC_LIST: decode_list(&w); break;
+    case TOPIC_DB: decode_db_request(&w); break;
     case TOPIC_DB_UPDATE: decode_db_update(&w); break;
     case TOPIC_DB_REPLY: decode_db_reply(&w); break;
     case TOPIC_DB_SYNC: decode_db_sync(&w); break;

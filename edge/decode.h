@@ -5,15 +5,19 @@
  * topics, JSON, the part format and signatures are looked at. Hostile input
  * ends here, as EVENT_REJECTED.
  *
- * Pure but for the message's reference counts. Any thread, each with its own cache.
+ * Pure but for the message's reference counts and what it remembers of other edges' messages. Any
+ * thread, each with a cache and a decoder of its own.
  */
 #include "edge/core/event.h"
 #include "edge/core/trust_view.h"
+#include "edge/once.h"
 
 struct decoder {
     struct id self;
     struct slice prefix;   /* TOPIC_PREFIX; borrowed */
     struct budget *budget; /* for packets taken out of JSON; outlives them */
+    struct once *once;     /* this thread's */
+    uint64_t utc_us;       /* now: what edges sign is believed for a while alone */
 };
 
 /*

@@ -2,9 +2,66 @@
  * The catalogue and the other edges: what decode.c says of itself holds here. Who says something
  * in the name of an edge or a streamer has signed it with the key of that one's credential, or
  * it is left out, or the event says that nothing was proved.
+ *
+ * Invariants
+ *   I1  what edges alone say to each other (all of db/sync, lots of db/update, requests and
+ *       pages of `db` in form bundle) is looked into only if an edge that we hear signed it, for
+ *       us or for all, not long ago, and for the first time. What is cheap to tell is told first.
  */
 #include "edge/decode_work.h"
 #include "edge/rows.h"
+#include "wire/peer.h"
+
+/* ---- what edges sign ---- */
+
+static bool peer_refuse(struct work *w, const char *what)
+{
+    decode_reject(w, ERR_UNAUTHORIZED, what);
+    w->ev->u.rejection.of_peer = true;
+    return false;
+}
+
+/* Our own come back from topics that all hear: they are what we know. */
+static bool own(struct work *w)
+{
+    if (w->topic.a.len)
+        return peer_refuse(w, "in the name of this edge");
+    w->ev->kind = EVENT_TICK;
+    return false;
+}
+
+/* I1. Whether an edge signed the message, and which; else the event says why not. key: of the field
+ * that names it. */
+static bool peer_signed(struct work *w, const char *key, struct id *ret_from)
+{
+    struct slice payload = w->ev->msg->payload;
+    const struct asked *asked = &w->view->asked;
+    struct peer_mark m;
+    if (peer_text_read(payload, key, &m) != ERR_OK)
+        return peer_refuse(w, "no edge signed it");
+    if (id_eq(&m.from, &w->d->self))
+        return own(w);
+    if (w->topic.kind == TOPIC_DB_REPLY &&
+        (!asked->number || asked->number != m.asking || !id_eq(&asked->from, &m.from)))
+        return peer_refuse(w, "a page that nobody asked for");
+    const struct pubkey *pk = trust_view_edge(w->view, &m.from);
+    if (!pk || !w->view->has_zone)
+        return peer_refuse(w, "of an edge whose credential was not seen");
+    if (!once_fresh(w->d->once, &m.from, m.time_us, w->d->utc_us))
+        return peer_refuse(w, "of another time, or said before");
+    struct peer_stamp stamp = {.zone_id = w->view->zone.zone_id,
+                               .from = m.from,
+                               .topic = w->topic.kind,
+                               .time_us = m.time_us};
+    if (w->topic.a.len)
+        stamp.to = w->d->self;
+    if (peer_text_check(payload, &stamp, &m.sig, pk) != ERR_OK)
+        return peer_refuse(w, "not signed by the edge that it names");
+    if (!once_take(w->d->once, &m.from, m.time_us, w->d->utc_us))
+        return peer_refuse(w, "too many edges at once");
+    *ret_from = m.from;
+    return true;
+}
 
 /* ---- catalogue ---- */
 
@@ -29,19 +86,46 @@ static void db_rows(struct work *w, const struct bundle *b)
         rows_from_bundle(b, w->view, &w->ev->arena, &w->ev->u.db_rows.n, &w->ev->u.db_rows.skipped);
 }
 
-void decode_db_update(struct work *w)
+void decode_db_request(struct work *w)
 {
-    bool lot;
-    struct bundle bundle;
-    struct db_update m = {0};
-    struct storage_row row = {0};
-    enum err err = bundle_decode(w->ev->msg->payload, &w->ev->arena, &lot, &bundle);
-    if (err == ERR_OK && lot) {
-        db_rows(w, &bundle);
+    struct db_request m = {0};
+    struct id from;
+    enum err err = db_request_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err == ERR_OK && m.bundle && !peer_signed(w, "ID", &from))
+        return;
+    if (err == ERR_OK && m.bundle && !id_eq(&from, &m.edge_id))
+        err = ERR_FORMAT;
+    if (err != ERR_OK) {
+        decode_reject(w, err, decode_malformed);
         return;
     }
-    if (err == ERR_OK)
-        err = db_update_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    w->ev->kind = EVENT_DB_REQUEST;
+    w->ev->u.db_request = m;
+}
+
+static void db_lot(struct work *w)
+{
+    bool found;
+    struct bundle bundle;
+    struct id from;
+    if (!peer_signed(w, "EDGE_ID", &from))
+        return;
+    enum err err = bundle_decode(w->ev->msg->payload, &w->ev->arena, &found, &bundle);
+    if (err == ERR_OK && found)
+        db_rows(w, &bundle);
+    else
+        decode_reject(w, ERR_FORMAT, decode_malformed);
+}
+
+void decode_db_update(struct work *w)
+{
+    struct db_update m = {0};
+    struct storage_row row = {0};
+    if (bundle_peek(w->ev->msg->payload)) {
+        db_lot(w);
+        return;
+    }
+    enum err err = db_update_decode(w->ev->msg->payload, &w->ev->arena, &m);
     if (err == ERR_OK)
         err = row_from_update(&m, w->view, &row);
     if (err != ERR_OK) {
@@ -52,38 +136,29 @@ void decode_db_update(struct work *w)
     w->ev->u.db_update.row = row;
 }
 
-/* A page, in either form; *ret_bundled: which. */
-static enum err db_page(struct work *w, bool *ret_bundled, struct bundle *ret_bundle,
-                        struct db_reply *ret_page)
-{
-    struct slice payload = w->ev->msg->payload;
-    if (!slice_eq(w->topic.a, id_slice(&w->d->self)))
-        return ERR_FORMAT;
-    enum err err = bundle_decode(payload, &w->ev->arena, ret_bundled, ret_bundle);
-    if (err == ERR_OK && !*ret_bundled)
-        err = db_reply_decode(payload, &w->ev->arena, ret_page);
-    else if (err == ERR_OK && ret_bundle->page == 0)
-        err = ERR_FORMAT;
-    return err;
-}
-
 void decode_db_reply(struct work *w)
 {
-    bool bundled = false;
+    bool found = false;
     struct bundle b = {0};
-    struct db_reply m = {0};
-    enum err err = db_page(w, &bundled, &b, &m);
-    if (err != ERR_OK) {
-        decode_reject(w, err, decode_malformed);
+    struct id from;
+    if (!slice_eq(w->topic.a, id_slice(&w->d->self))) {
+        decode_reject(w, ERR_FORMAT, "not for this edge");
         return;
     }
-    struct arena *arena = &w->ev->arena;
-    size_t n = 0, skipped = bundled ? b.skipped : m.skipped;
-    struct storage_row *rows = bundled ? rows_from_bundle(&b, w->view, arena, &n, &skipped)
-                                       : rows_from_reply(&m, w->view, arena, &n, &skipped);
+    if (!peer_signed(w, "EDGE_ID", &from))
+        return;
+    enum err err = bundle_decode(w->ev->msg->payload, &w->ev->arena, &found, &b);
+    if (err != ERR_OK || !found || b.page == 0) {
+        decode_reject(w, ERR_FORMAT, decode_malformed);
+        return;
+    }
+    size_t n = 0, skipped = b.skipped;
+    struct storage_row *rows = rows_from_bundle(&b, w->view, &w->ev->arena, &n, &skipped);
     w->ev->kind = EVENT_DB_REPLY;
-    w->ev->u.db_reply.page = bundled ? b.page : m.page;
-    w->ev->u.db_reply.pages = bundled ? b.pages : m.pages;
+    w->ev->u.db_reply.page = b.page;
+    w->ev->u.db_reply.pages = b.pages;
+    w->ev->u.db_reply.from = from;
+    w->ev->u.db_reply.asking = b.asking;
     w->ev->u.db_reply.skipped = skipped;
     w->ev->u.db_reply.n = n;
     w->ev->u.db_reply.rows = rows;
@@ -101,10 +176,15 @@ static bool proof_verify(const struct work *w, const struct sync_message *m, str
 void decode_db_sync(struct work *w)
 {
     struct sync_message m = {0};
-    enum err err = ERR_FORMAT;
-    if (slice_eq(w->topic.a, id_slice(&w->d->self)))
-        err = sync_message_decode(w->ev->msg->payload, &w->ev->arena, &m);
-    if (err == ERR_OK && id_eq(&m.edge_id, &w->d->self))
+    struct id from;
+    if (!slice_eq(w->topic.a, id_slice(&w->d->self))) {
+        decode_reject(w, ERR_FORMAT, "not for this edge");
+        return;
+    }
+    if (!peer_signed(w, "EDGE_ID", &from))
+        return;
+    enum err err = sync_message_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err == ERR_OK && !id_eq(&m.edge_id, &from))
         err = ERR_FORMAT;
     if (err != ERR_OK) {
         decode_reject(w, err, decode_malformed);

@@ -21,6 +21,7 @@ void decode_reject_to(struct work *w, enum err err, const char *what, enum topic
 
 /* One function per topic: the event becomes what the message says, or a rejection. */
 void decode_list(struct work *w);
+void decode_db_request(struct work *w);
 void decode_db_update(struct work *w);
 void decode_db_reply(struct work *w);
 void decode_db_sync(struct work *w);

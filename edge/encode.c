@@ -42,7 +42,7 @@ static struct slice bundle_message(const struct effect *e, struct arena *arena)
     const struct message_bundle *m = e->body;
     struct bundle_out *b = bundle(m, arena);
     if (e->message == MESSAGE_DB_BUNDLE)
-        return bundle_end_db(b, m->page, m->pages);
+        return bundle_end_db(b, &m->edge_id, m->asking, m->page, m->pages);
     if (e->message == MESSAGE_DB_LOT)
         return bundle_end_update(b, &m->edge_id);
     return bundle_end_sync(b, &m->edge_id);
@@ -82,5 +82,7 @@ unsigned encode(const struct effect *e, struct arena *arena,
     case MESSAGE_SYNC: *ret = sync_message_encode(e->body, arena); break;
     case MESSAGE_DELETE_REPLY: *ret = delete_reply_encode(e->body, arena); break;
     }
+    if (e->stamp)
+        *ret = peer_text_sign(*ret, e->stamp, arena);
     return 1;
 }

@@ -234,31 +234,3 @@ struct storage_row *rows_from_bundle(const struct bundle *b, const struct trust_
     *ret_n = t.n;
     return t.rows;
 }
-
-struct storage_row *rows_from_reply(const struct db_reply *m, const struct trust_view *view,
-                                    struct arena *arena, size_t *ret_n, size_t *skipped)
-{
-    struct opener o = {.view = view, .arena = arena};
-    struct table t = {.arena = arena};
-    for (size_t i = 0; i < m->n; i++) {
-        const struct catalogue_row *c = &m->rows[i];
-        struct claim claim = {c->statement, c->credential, c->manifest, c->thumbnail};
-        struct storage_row video = {0};
-        enum err err = view->has_zone ? open_video(&o, &claim, &video) : ERR_NOT_READY;
-        if (!table_add(&t, err, &video))
-            continue;
-        size_t first = t.n - 1;
-        for (size_t k = 0; k < c->holdings_n; k++) {
-            struct storage_row holder = video;
-            err = open_holding(&o, &c->holdings[k], &holder);
-            if (err == ERR_OK && k == 0)
-                t.rows[first] = holder;
-            holder.has_video = false;
-            if (err != ERR_OK || k > 0)
-                table_add(&t, err, &holder);
-        }
-    }
-    *skipped += t.skipped;
-    *ret_n = t.n;
-    return t.rows;
-}

@@ -30,11 +30,4 @@ struct storage_row *rows_from_bundle(const struct bundle *b, const struct trust_
 enum err row_from_deletion(struct slice deletion, struct slice credential,
                            const struct trust_view *view, struct storage_row *ret);
 
-/*
- * rows_from_reply: the rows of a `db` page; a row with several holdings becomes several.
- * Rows that do not verify are left out and added to *skipped. Returns an array in the arena.
- */
-struct storage_row *rows_from_reply(const struct db_reply *m, const struct trust_view *view,
-                                    struct arena *arena, size_t *ret_n, size_t *skipped);
-
 #endif

@@ -10,6 +10,7 @@
 #include "edge/verify.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <pthread.h>
@@ -108,15 +109,19 @@ static void *worker(void *arg)
 {
     struct verify_lane *lane = arg;
     struct sig_cache *cache = mem_alloc(sizeof(*cache));
+    struct decoder decoder = lane->pool->decoder;
+    decoder.once = once_new();
     uint64_t seq;
     struct msg *msg;
     while ((msg = queue_wait(lane->inbox, &seq)) != NULL) {
         struct trust_view *view = view_get(lane->pool);
-        struct event *ev = decode(&lane->pool->decoder, view, cache, msg);
+        decoder.utc_us = clock_utc_us();
+        struct event *ev = decode(&decoder, view, cache, msg);
         trust_view_unref(view);
         if (!slot_put(lane, seq, ev))
             event_free(ev);
     }
+    once_free(decoder.once);
     free(cache);
     return NULL;
 }

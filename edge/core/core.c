@@ -71,6 +71,7 @@ void core_send(struct core *core, enum lane lane, enum topic_kind topic, struct 
     e->b = core_copy(core, b);
     e->message = message;
     e->body = body;
+    e->stamp = core_stamp(core, e);
 }
 
 void core_packet(struct core *core, enum topic_kind topic, struct slice a, struct slice b,
@@ -180,6 +181,11 @@ void core_edge_distrust(struct core *core, const struct id *edge_id)
     view_replace(core, trust_view_without_edge(core->view, edge_id));
 }
 
+void core_trust_asked(struct core *core, const struct asked *asked)
+{
+    view_replace(core, trust_view_with_asked(core->view, asked));
+}
+
 /* ---- life ---- */
 
 struct core *core_new(const struct core_config *config)
@@ -263,8 +269,9 @@ static struct ingest *meant_for(struct core *core, const struct rejection *r)
 
 static void rejected(struct core *core, const struct rejection *r)
 {
-    core_count(core, r->err == ERR_NOT_READY && !r->answer ? COUNT_parts_unknown_stream
-                                                           : COUNT_messages_rejected);
+    core_count(core, r->of_peer                              ? COUNT_peers_refused
+                     : r->err == ERR_NOT_READY && !r->answer ? COUNT_parts_unknown_stream
+                                                             : COUNT_messages_rejected);
     struct answer to = {.kind = r->reply_kind,
                         .reply_id = r->reply_id,
                         .video_id = r->video_id,
@@ -485,6 +492,7 @@ static void pump(struct core *core)
     horizon_tick(core); /* before a status shows a root that is none to compare with */
     presence_tick(core);
     sync_tick(core);
+    sync_show(core);
     sync_pump(core);
     stale_pump(core);
     catalogue_pump(core);

@@ -128,6 +128,7 @@ struct trust_view *core_trust_view(const struct core *core);
     X(rows_refused)                                                                                \
     X(rows_orphaned)    /* holdings without a claim, rows dead at the horizon */                   \
     X(statuses_refused) /* of edges: unsigned, unknown or old */                                   \
+    X(peers_refused)    /* messages between edges: unsigned, unknown, old, repeated or unasked */  \
     X(gossip_dropped)   /* rows that were not announced; repair brings them */                     \
     X(syncs_started)                                                                               \
     X(sync_rows_sent)                                                                              \

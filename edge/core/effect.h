@@ -6,6 +6,7 @@
  * encoding is not the core's business (edge/encode.h).
  */
 #include "edge/core/event.h"
+#include "wire/peer.h"
 
 enum { EFFECTS_PER_STEP_MAX = 512, EFFECT_LOG_BYTES_MAX = 256 };
 
@@ -51,6 +52,7 @@ struct message_bundle {
     const struct bundle_claim *claims;
     const struct holding_row *holdings;
     uint32_t page, pages; /* DB_BUNDLE */
+    uint64_t asking;      /* DB_BUNDLE */
 };
 
 struct message_list {
@@ -77,8 +79,9 @@ struct effect {
     enum topic_kind topic;
     struct slice a, b; /* topic levels; the step's arena or the core's */
     enum message_kind message;
-    const void *body;   /* the struct that message names; the step's arena or the event's */
-    struct msg *packet; /* owned reference */
+    const void *body; /* the struct that message names; the step's arena or the event's */
+    const struct peer_stamp *stamp; /* what it is signed with; NULL: it is not */
+    struct msg *packet;             /* owned reference */
     /* STORE */
     struct storage_op *op; /* owned */
     /* LOG */

@@ -61,6 +61,7 @@ struct rejection {
     struct slice reply_id;
     struct slice video_id, client_id;
     uint32_t chunk_part;
+    bool of_peer;    /* in an edge's name, who did not sign it, or not now, or not only once */
     bool has_stream; /* a part of a known stream: the core knows its streamer */
     bool by_video;   /* a part in JSON: the core may know who streams video_id */
     struct hash stream;
@@ -134,6 +135,8 @@ struct event {
             size_t n, skipped;
             struct storage_row *rows; /* verified; arena */
             uint32_t page, pages;
+            struct id from;  /* who signed it */
+            uint64_t asking; /* what it answers */
         } db_reply;
         struct {
             struct storage_row row; /* verified */

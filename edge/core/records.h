@@ -157,6 +157,7 @@ struct db_session {
     bool hushed; /* the broker went away while it was read: the asker asks anew */
     bool bundle; /* in the form of our edges; else in the original's */
     struct id asker;
+    uint64_t asking;        /* its number for what it asks */
     uint32_t page;          /* sent */
     uint32_t pages_allowed; /* of which so many, until the asker says more */
     uint64_t not_before_us; /* of the next page */
@@ -170,14 +171,14 @@ struct db_session {
 
 /* Our own asking for the catalogue; see sync.c. */
 struct sync {
-    bool asking;    /* a request is out */
-    bool landing;   /* every page came: their rows are being merged */
-    bool again;     /* we have a catalogue, but cannot agree with: */
-    struct id with; /* (again) whom alone to ask */
-    struct id from; /* whom; "": whoever is to answer */
-    uint32_t page;  /* the page expected next; 0: this answer has a hole */
-    uint32_t asked; /* the page that was expected when we last asked */
-    uint32_t round; /* of choosing whom: another one each time */
+    bool asking;      /* a request is out */
+    bool landing;     /* every page came: their rows are being merged */
+    bool again;       /* we have a catalogue, but cannot agree with: */
+    struct id with;   /* (again) whom alone to ask */
+    struct asked out; /* whom, and our number for it */
+    uint32_t page;    /* the page expected next; 0: this answer has a hole */
+    uint32_t asked;   /* the page that was expected when we last asked */
+    uint32_t round;   /* of choosing whom: another one each time */
     unsigned tries;
     uint64_t next_us;  /* when to ask, or to ask again */
     uint64_t begun_us; /* since when nobody can be asked; 0: not so */

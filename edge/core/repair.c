@@ -14,8 +14,8 @@
  *   I1  nothing is asked or answered but at equal horizons, by an edge whose catalogue is whole,
  *       to a peer that is online; the rest is counted.
  *   I2  at most SYNC_SLOTS_MAX answers are made at once, SLOTS_PER_PEER_MAX of them for one peer;
- *       each sends at most ANSWER_MESSAGES_MAX messages but rows, within the budget of who showed
- *       no token and half the control outbox. What is left out differs in the next round.
+ *       each sends at most ANSWER_MESSAGES_MAX messages but rows, within half the control outbox.
+ *       What is left out differs in the next round.
  *   I3  one round of ours begins at a time, REPAIR_EVERY_US apart; a peer with whom it changes
  *       nothing is asked less and less often.
  */
@@ -161,12 +161,11 @@ void repair_hush(struct core *core)
     }
 }
 
-/* I2; and anybody may have sent what is answered. */
+/* I2 */
 static bool may_answer(const struct core *core)
 {
     return core->bus_up[LANE_CONTROL] && core->control_free_bytes > CONTROL_OUTBOX_BYTES_MAX / 2 &&
-           core_untrusted_left(core) && core->stores_under_way < STORES_UNDER_WAY_MAX &&
-           core_room(core) >= 16;
+           core->stores_under_way < STORES_UNDER_WAY_MAX && core_room(core) >= 16;
 }
 
 static struct storage_op *op_new(const struct sync_slot *s, enum storage_kind kind)
@@ -272,9 +271,8 @@ static struct sync_message *message(struct core *core, enum sync_kind kind)
     return m;
 }
 
-static void send(struct core *core, struct sync_slot *s, const struct sync_message *m, size_t bytes)
+static void send(struct core *core, struct sync_slot *s, const struct sync_message *m)
 {
-    core_untrusted_spend(core, bytes);
     core_send(core, LANE_CONTROL, TOPIC_DB_SYNC, id_slice(&s->peer), (struct slice){0},
               MESSAGE_SYNC, m);
     s->sent++;
@@ -282,37 +280,31 @@ static void send(struct core *core, struct sync_slot *s, const struct sync_messa
 
 static void send_nodes(struct core *core, struct sync_slot *s, const struct storage_done *done)
 {
-    enum { NODE_JSON_BYTES = 176 };
     struct sync_message *m = message(core, SYNC_DIGESTS);
     m->u.digests.n = done->u.digests.n;
     m->u.digests.nodes = done->u.digests.nodes;
     if (m->u.digests.n)
-        send(core, s, m, m->u.digests.n * NODE_JSON_BYTES);
+        send(core, s, m);
 }
 
 /* Returns how many of those asked for came: the others wait for their turn. */
 static size_t send_entries(struct core *core, struct sync_slot *s, const struct storage_done *done)
 {
-    enum { LEAF_JSON_BYTES = 52, ENTRY_JSON_BYTES = 44 };
     struct sync_message *m = message(core, SYNC_LEAVES);
-    size_t bytes = 0;
     m->u.leaves.n = done->u.leaves.n;
     m->u.leaves.leaves = done->u.leaves.leaves;
-    for (size_t i = 0; i < done->u.leaves.n; i++)
-        bytes += LEAF_JSON_BYTES + done->u.leaves.leaves[i].n * ENTRY_JSON_BYTES;
     if (m->u.leaves.n)
-        send(core, s, m, bytes);
+        send(core, s, m);
     return done->u.leaves.n;
 }
 
 static void send_wants(struct core *core, struct sync_slot *s, struct sync_want *wants, size_t n)
 {
-    enum { WANT_JSON_BYTES = 24 };
     for (size_t i = 0; i < n; i += SYNC_WANT_MAX) {
         struct sync_message *m = message(core, SYNC_WANT);
         m->u.want.n = at_most(n - i, SYNC_WANT_MAX);
         m->u.want.rows = wants + i;
-        send(core, s, m, m->u.want.n * WANT_JSON_BYTES);
+        send(core, s, m);
     }
 }
 
@@ -329,7 +321,6 @@ static void send_rows(struct core *core, const struct sync_slot *s, const struct
                                  .holdings = done->u.bundle.holdings};
     core->counters[COUNT_sync_rows_sent] += n;
     stale_told(core, m->holdings, m->holdings_n);
-    core_untrusted_spend(core, PACKET_BYTES_MAX);
     core_send(core, LANE_CONTROL, TOPIC_DB_SYNC, id_slice(&s->peer), (struct slice){0},
               MESSAGE_SYNC_ROWS, m);
 }
@@ -470,8 +461,7 @@ void repair_read(struct core *core, struct storage_done *done)
 static bool answerable(struct core *core, const struct sync_message *m)
 {
     const struct peer *p = presence_peer(core, id_slice(&m->edge_id));
-    return may_begin(core) && p && p->online && m->horizon_us == core->root.horizon_us &&
-           core_untrusted_left(core); /* I1 */
+    return may_begin(core) && p && p->online && m->horizon_us == core->root.horizon_us; /* I1 */
 }
 
 void repair_message(struct core *core, struct event *ev)

@@ -25,6 +25,7 @@ struct core {
 
     uint64_t random_counter;
     uint64_t last_hlc;
+    uint64_t stamped_us; /* of our last message to another edge */
     uint8_t token_secret[KEY_BYTES];
     struct trust_view *view;
     bool view_changed;
@@ -182,6 +183,8 @@ size_t core_room(const struct core *core);
  * event. */
 void core_send(struct core *core, enum lane lane, enum topic_kind topic, struct slice a,
                struct slice b, enum message_kind message, const void *body);
+/* core_stamp: what a message is signed with; NULL: it is none between edges. The step's arena. */
+const struct peer_stamp *core_stamp(struct core *core, const struct effect *e);
 /* core_packet: a part on the media lane; takes a reference of its own. */
 void core_packet(struct core *core, enum topic_kind topic, struct slice a, struct slice b,
                  struct msg *packet);
@@ -363,6 +366,8 @@ uint64_t sync_deadline_us(const struct core *core);
 void sync_request(struct core *core, const struct db_request *m);
 void sync_page(struct core *core, const struct storage_done *done);
 void sync_pump(struct core *core);
+/* sync_show: the trust view says what we are asking, if anything. */
+void sync_show(struct core *core);
 /* sync_hush: the broker is gone: who asked will ask again. */
 void sync_hush(struct core *core);
 /* sync_telling: pages wait for room. */
@@ -482,6 +487,8 @@ void delete_release(struct core *core);
 /* core_edge_trust / core_edge_distrust: an edge's key in the trust view. */
 void core_edge_trust(struct core *core, const struct id *edge_id, const struct pubkey *pk);
 void core_edge_distrust(struct core *core, const struct id *edge_id);
+/* core_trust_asked: which pages are looked at. */
+void core_trust_asked(struct core *core, const struct asked *asked);
 
 /*
  * Tokens of storage operations: what to do with the completion.

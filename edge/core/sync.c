@@ -14,8 +14,11 @@
  *       control outbox is less than half full: acknowledgements and heartbeats never wait behind a
  *       catalogue, and who asks has time to merge it.
  *   I3  one edge is asked at a time, by name.
- *   I4  no more than DB_PAGES_AHEAD_MAX pages are on their way to us, and we ask for more only
- * while few wait to be merged: a slow disk makes a join slow, never one that has to begin again.
+ *   I4  a page counts once, and only for the asking that it names: what was said before, or to
+ *       another, neither ends a join nor begins it anew.
+ *   I5  no more than DB_PAGES_AHEAD_MAX pages are on their way to us, and we ask for more only
+ *       while few wait to be merged: a slow disk makes a join slow, never one that has to begin
+ *       again.
  */
 #include "base/check.h"
 #include "base/mem.h"
@@ -95,7 +98,7 @@ static bool choose(struct core *core)
             from = p->id;
         }
     }
-    core->sync.from = from;
+    core->sync.out.from = from;
     core->sync.round++;
     return from.s[0] != '\0';
 }
@@ -125,20 +128,29 @@ static void nobody(struct core *core)
     core_log(core, false, "no other edge has a catalogue: beginning with what is here");
 }
 
+static uint64_t asking_number(struct core *core)
+{
+    uint64_t number;
+    core_random(core, &number, sizeof(number));
+    return (number >> 12) + 1; /* below 2^53, and not 0 */
+}
+
 static void ask(struct core *core)
 {
     struct sync *s = &core->sync;
     if (!s->asking || !s->page) {
         s->page = 1; /* else: asked again while an answer is coming, it goes on where it is */
         s->failures = core->merges_failed;
+        s->out.number = asking_number(core); /* I4 */
     }
     s->asking = true;
     s->tries++;
     s->next_us = core->now_us + SYNC_EVERY_US;
     struct db_request *m = core_body(core, sizeof(*m));
     m->edge_id = core->config.edge_id;
-    m->from = core_copy(core, id_slice(&s->from));
+    m->from = core_copy(core, id_slice(&s->out.from));
     m->bundle = true;
+    m->asking = s->out.number;
     m->page = s->asked = s->page;
     core_send(core, LANE_CONTROL, TOPIC_DB, (struct slice){0}, (struct slice){0},
               MESSAGE_DB_REQUEST, m);
@@ -163,7 +175,7 @@ static void land(struct core *core)
         horizon_joined(core);
 }
 
-/* I4. The answer is coming, and half of what was asked for is here. */
+/* I5. The answer is coming, and half of what was asked for is here. */
 static bool wants_more(const struct core *core)
 {
     const struct sync *s = &core->sync;
@@ -171,7 +183,7 @@ static bool wants_more(const struct core *core)
            core->backlog_n <= PAGES_WAITING_MAX;
 }
 
-/* I4. It stopped because we are slow: nobody is to be asked again yet. */
+/* I5. It stopped because we are slow: nobody is to be asked again yet. */
 static bool merging(const struct core *core)
 {
     return core->sync.asking && core->sync.page > 1 && core->backlog_n > PAGES_WAITING_MAX;
@@ -208,6 +220,14 @@ void sync_tick(struct core *core)
     }
 }
 
+void sync_show(struct core *core)
+{
+    static const struct asked nobody_is = {.number = 0};
+    const struct asked *asked = core->sync.asking ? &core->sync.out : &nobody_is;
+    if (core->view->asked.number != asked->number)
+        core_trust_asked(core, asked);
+}
+
 void sync_reply(struct core *core, struct event *ev)
 {
     struct sync *s = &core->sync;
@@ -215,12 +235,11 @@ void sync_reply(struct core *core, struct event *ev)
     uint32_t page = ev->u.db_reply.page;
     uint32_t pages = ev->u.db_reply.pages;
     core->counters[COUNT_rows_refused] += ev->u.db_reply.skipped;
-    if (!s->asking) {
-        core->counters[COUNT_rows_refused] += n; /* nobody asked */
+    if (!s->asking || ev->u.db_reply.asking != s->out.number ||
+        !id_eq(&ev->u.db_reply.from, &s->out.from) || page < s->page) {
+        core->counters[COUNT_rows_refused] += n; /* I4 */
         return;
     }
-    if (page == 1)
-        s->page = s->asked = 1;
     bool kept = page == s->page && catalogue_keep(core, ev, ev->u.db_reply.rows, n, true);
     s->page = kept ? s->page + 1 : 0; /* I1 */
     s->tries = kept ? 0 : s->tries;
@@ -266,36 +285,39 @@ static bool ours_to_answer(struct core *core, const struct db_request *m)
 /* Who is being answered asks for more, or has lost a page and wants all of it again. */
 static void session_again(struct core *core, struct db_session *s, const struct db_request *m)
 {
-    if (!m->page || m->page > s->page + 1 || s->hushed)
+    bool anew = m->asking != s->asking;
+    if (!m->page || m->page > s->page + 1 || s->hushed || (anew && m->page != 1))
         return;
-    if (m->page == 1 && s->page) {
-        if (s->reading || s->page < s->pages_allowed)
-            return; /* pages are coming, whoever says that they are not; it asks again */
-        *s = (struct db_session){.used = true, .bundle = s->bundle, .asker = s->asker};
+    if (anew || (m->page == 1 && s->page)) {
+        if (s->reading || (!anew && s->page < s->pages_allowed))
+            return; /* pages are coming; it asks again */
+        *s = (struct db_session){
+            .used = true, .bundle = s->bundle, .asker = s->asker, .asking = m->asking};
     }
     uint32_t allowed = m->page - 1 + DB_PAGES_AHEAD_MAX;
     s->pages_allowed = allowed > s->pages_allowed ? allowed : s->pages_allowed;
     s->until_us = core->now_us + SESSION_IDLE_US;
 }
 
-/* Anybody may ask in anybody's name: first comes who signs that it has no catalogue to show. */
-static unsigned urgency(struct core *core, const struct id *asker)
+/* Anybody may ask in the original's form: first comes who signs, and that it has no catalogue. */
+static unsigned urgency(struct core *core, const struct id *asker, bool bundle)
 {
     const struct peer *p = presence_peer(core, id_slice(asker));
-    return !p || !p->online ? 0 : p->status.horizon_us ? 1 : 2;
+    return !bundle || !p || !p->online ? 0 : p->status.horizon_us ? 1 : 2;
 }
 
 /* A free one, or that of the least urgent of those who are told something; NULL: none is less. */
-static struct db_session *session_room(struct core *core, const struct id *asker)
+static struct db_session *session_room(struct core *core, const struct db_request *m)
 {
     struct db_session *room = NULL;
-    unsigned least = urgency(core, asker);
+    unsigned least = urgency(core, &m->edge_id, m->bundle);
     for (size_t i = 0; i < DB_SESSIONS_MAX; i++) {
         struct db_session *s = &core->sessions[i];
         if (!s->used)
             return s;
-        if (!s->reading && urgency(core, &s->asker) < least) {
-            least = urgency(core, &s->asker);
+        unsigned its = urgency(core, &s->asker, s->bundle);
+        if (!s->reading && its < least) {
+            least = its;
             room = s;
         }
     }
@@ -313,23 +335,24 @@ void sync_request(struct core *core, const struct db_request *m)
             return;
         }
     }
-    struct db_session *s = session_room(core, &m->edge_id);
+    struct db_session *s = session_room(core, m);
     if (s)
         *s = (struct db_session){.used = true,
                                  .bundle = m->bundle,
                                  .asker = m->edge_id,
+                                 .asking = m->asking,
                                  .pages_allowed = m->page ? DB_PAGES_AHEAD_MAX : UINT32_MAX,
                                  .until_us = core->now_us + SESSION_IDLE_US};
     else
         core_count(core, COUNT_answers_suppressed); /* the asker asks again */
 }
 
-/* I2; and anybody may have asked, in anybody's name. */
-static bool may_tell(const struct core *core)
+/* I2; and anybody may have asked in the original's form, in anybody's name. */
+static bool may_tell(const struct core *core, const struct db_session *s)
 {
     return core->bus_up[LANE_CONTROL] && core->control_free_bytes > CONTROL_OUTBOX_BYTES_MAX / 2 &&
-           core_untrusted_left(core) && core->stores_under_way < STORES_UNDER_WAY_MAX &&
-           core_room(core) >= 16;
+           (s->bundle || core_untrusted_left(core)) &&
+           core->stores_under_way < STORES_UNDER_WAY_MAX && core_room(core) >= 16;
 }
 
 static void read_page(struct core *core, size_t i)
@@ -362,7 +385,8 @@ void sync_pump(struct core *core)
             (core->stopping || (s->bundle && !horizon_comparable(core)) ||
              (waits && core->now_us >= s->until_us)))
             s->used = false;
-        if (s->used && !s->reading && !waits && core->now_us >= s->not_before_us && may_tell(core))
+        if (s->used && !s->reading && !waits && core->now_us >= s->not_before_us &&
+            may_tell(core, s))
             read_page(core, i);
     }
 }
@@ -395,7 +419,8 @@ static bool tell_bundle(struct core *core, struct db_session *s, const struct st
                                  .holdings_n = done->u.bundle.holdings_n,
                                  .holdings = done->u.bundle.holdings,
                                  .page = s->page,
-                                 .pages = more ? 0 : s->page};
+                                 .pages = more ? 0 : s->page,
+                                 .asking = s->asking};
     core_send(core, LANE_CONTROL, TOPIC_DB_REPLY, id_slice(&s->asker), (struct slice){0},
               MESSAGE_DB_BUNDLE, m);
     s->after = done->u.bundle.last_video;
@@ -433,6 +458,7 @@ void sync_page(struct core *core, const struct storage_done *done)
     if (!s->used)
         return; /* the asker asks again */
     s->page++;
-    core_untrusted_spend(core, PACKET_BYTES_MAX);
+    if (!s->bundle)
+        core_untrusted_spend(core, PACKET_BYTES_MAX);
     s->used = (s->bundle ? tell_bundle : tell_rows)(core, s, done);
 }

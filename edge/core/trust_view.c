@@ -15,7 +15,8 @@
 _Static_assert(_Alignof(struct trusted_edge) <= _Alignof(struct trusted_stream),
                "edges follow the streams");
 
-/* A view with room for n streams and edges_n edges behind them, of the old one's zone. */
+/* A view with room for n streams and edges_n edges behind them, of the old one's zone and asking.
+ */
 static struct trust_view *view_alloc(const struct trust_view *old, size_t n, size_t edges_n)
 {
     struct trust_view *view =
@@ -23,6 +24,7 @@ static struct trust_view *view_alloc(const struct trust_view *old, size_t n, siz
     if (old) {
         view->has_zone = old->has_zone;
         view->zone = old->zone;
+        view->asked = old->asked;
     }
     atomic_init(&view->refs, 1);
     view->n = n;
@@ -155,6 +157,15 @@ struct trust_view *trust_view_with_zone(const struct trust_view *old,
     edges_copy(view, old);
     view->has_zone = true;
     view->zone = *zone;
+    return view;
+}
+
+struct trust_view *trust_view_with_asked(const struct trust_view *old, const struct asked *asked)
+{
+    struct trust_view *view = view_alloc(old, old->n, old->edges_n);
+    streams_copy(view, old);
+    edges_copy(view, old);
+    view->asked = *asked;
     return view;
 }
 

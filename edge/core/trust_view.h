@@ -23,9 +23,16 @@ struct trusted_edge {
     struct pubkey pk;
 };
 
+/* Whom we ask for its whole catalogue: its pages are looked at, and nobody else's. */
+struct asked {
+    struct id from;
+    uint64_t number; /* pages name it; 0: nobody is asked */
+};
+
 struct trust_view {
     atomic_uint refs;
     bool has_zone;
+    struct asked asked;
     struct zone_params zone;
     size_t edges_n;
     struct trusted_edge *edges; /* ascending by id; owned */
@@ -52,6 +59,7 @@ struct trust_view *trust_view_with_edge(const struct trust_view *old,
 struct trust_view *trust_view_without_edge(const struct trust_view *old, const struct id *edge_id);
 struct trust_view *trust_view_with_zone(const struct trust_view *old,
                                         const struct zone_params *zone);
+struct trust_view *trust_view_with_asked(const struct trust_view *old, const struct asked *asked);
 struct trust_view *trust_view_with(const struct trust_view *old,
                                    const struct trusted_stream *stream);
 struct trust_view *trust_view_without(const struct trust_view *old, const struct hash *stream);

@@ -34,6 +34,7 @@ static const struct slice domains[] = {
     [OBJECT_REQUEST] = DOMAIN("request"),
     [OBJECT_EDGE_REQ] = DOMAIN("edge-req"),
     [OBJECT_EDGE_REP] = DOMAIN("edge-rep"),
+    [OBJECT_PEER] = DOMAIN("peer"),
     [OBJECT_STREAM] = DOMAIN("stream"),
     [OBJECT_FIELDS] = DOMAIN("fields"),
     [OBJECT_TOKEN] = DOMAIN("token"),

@@ -55,6 +55,7 @@ enum object_type {
     OBJECT_REQUEST,
     OBJECT_EDGE_REQ,
     OBJECT_EDGE_REP,
+    OBJECT_PEER,   /* what one edge says to another: trust/peer.h */
     OBJECT_STREAM, /* hashed only */
     OBJECT_FIELDS, /* hashed only */
     OBJECT_TOKEN,  /* MAC only */

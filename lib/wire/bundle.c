@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "wire/bundle_json.h"
+#include "wire/peer.h"
 
 enum {
     FRAME_BYTES = 256,   /* the lists' names and brackets, and the fields around them */
@@ -28,7 +29,7 @@ _Static_assert(BUNDLE_CREDENTIALS_MAX <= 1000, "places have three digits");
 _Static_assert(CREDENTIAL_ITEM + CLAIM_ITEM + FRAME_BYTES <= BUNDLE_BYTES_MAX, "I2");
 _Static_assert(CREDENTIAL_ITEM + HOLDING_ITEM + FRAME_BYTES <= BUNDLE_BYTES_MAX, "I2");
 _Static_assert(DELETION_OBJECT_BYTES_MAX <= VIDEO_OBJECT_BYTES_MAX, "I2: a deletion is shorter");
-_Static_assert((int)BUNDLE_BYTES_MAX <= (int)PACKET_BYTES_MAX, "I1");
+_Static_assert((int)BUNDLE_BYTES_MAX + (int)PEER_SIG_TEXT_BYTES <= (int)PACKET_BYTES_MAX, "I1");
 
 /* --- writing -------------------------------------------------------------------------- */
 
@@ -152,9 +153,13 @@ static void put_lists(struct json_out *out, const struct lists *l)
         json_put_items(out, "holdings", &l->holdings);
 }
 
-struct slice bundle_end_db(struct bundle_out *b, uint32_t page, uint32_t pages)
+/* Who says it and to what stand first: whoever has not asked need not read on. */
+struct slice bundle_end_db(struct bundle_out *b, const struct id *edge_id, uint64_t asking,
+                           uint32_t page, uint32_t pages)
 {
     struct json_out out = json_begin(b->arena, BUNDLE_BYTES_MAX);
+    json_put_id(&out, "EDGE_ID", edge_id);
+    json_put_uint(&out, "asking", asking);
     put_lists(&out, &b->lists);
     json_put_uint(&out, "page", page);
     json_put_uint(&out, "pages", pages);
@@ -258,6 +263,7 @@ void bundle_read(struct json *j, struct bundle *ret)
     if (json_has(j, "page")) {
         b.page = json_u32(j, "page");
         b.pages = json_u32(j, "pages");
+        b.asking = json_u53(j, "asking");
         json_require(j, b.page > 0);
     }
     if (j->err != ERR_OK)
@@ -283,14 +289,19 @@ void bundle_read(struct json *j, struct bundle *ret)
     *ret = b;
 }
 
+bool bundle_peek(struct slice payload)
+{
+    struct json_peek lists[] = {{.key = "claims"}, {.key = "deletions"}, {.key = "holdings"}};
+    return json_peek(payload, lists, 3) == ERR_OK &&
+           (lists[0].value.len || lists[1].value.len || lists[2].value.len);
+}
+
 /* Cheap where there is none: the text is parsed only if it has such a list. */
 enum err bundle_decode(struct slice payload, struct arena *arena, bool *ret_found,
                        struct bundle *ret)
 {
-    struct json_peek lists[] = {{.key = "claims"}, {.key = "deletions"}, {.key = "holdings"}};
     *ret_found = false;
-    if (json_peek(payload, lists, 3) != ERR_OK ||
-        (!lists[0].value.len && !lists[1].value.len && !lists[2].value.len))
+    if (!bundle_peek(payload))
         return ERR_OK;
     struct json j CLEANUP(json_close) = json_open_object(payload, arena);
     struct bundle b = {0};

@@ -22,7 +22,8 @@ struct bundle {
     struct bundle_claim *claims;
     struct holding_row *holdings;
     size_t skipped;       /* entries that were no such objects */
-    uint32_t page, pages; /* of a page of `db`; else 0 */
+    uint32_t page, pages; /* of a page of `db`; else 0, as is: */
+    uint64_t asking;
 };
 
 enum {
@@ -42,13 +43,16 @@ bool bundle_empty(const struct bundle_out *b);
 
 /* The three messages that carry one. */
 
-/* A page of `db` in form bundle. pages 0: more follow. */
-struct slice bundle_end_db(struct bundle_out *b, uint32_t page, uint32_t pages);
+/* A page of `db` in form bundle. asking: the asker's number. pages 0: more follow. */
+struct slice bundle_end_db(struct bundle_out *b, const struct id *edge_id, uint64_t asking,
+                           uint32_t page, uint32_t pages);
 /* db/update, status "lot". */
 struct slice bundle_end_update(struct bundle_out *b, const struct id *edge_id);
 /* db/sync, kind rows. */
 struct slice bundle_end_sync(struct bundle_out *b, const struct id *edge_id);
 
+/* bundle_peek: whether the payload may be one of the three. Cheap. */
+bool bundle_peek(struct slice payload);
 /*
  * bundle_decode: the rows of any of the three. *ret_found false: the payload is none of them
  * (no "claims", "deletions" or "holdings" in it), which is no error.

@@ -76,6 +76,8 @@ struct slice db_request_encode(const struct db_request *m, struct arena *arena)
         json_put_str(&out, "form", "bundle");
     if (m->page)
         json_put_uint(&out, "page", m->page);
+    if (m->asking)
+        json_put_uint(&out, "asking", m->asking);
     return json_end(&out);
 }
 

@@ -82,6 +82,7 @@ struct db_request {
     bool bundle;       /* "form":"bundle": pages of wire/bundle.h; else the original's */
     uint32_t page;     /* the next one wanted: no more than DB_PAGES_AHEAD_MAX from it on are to
                           come before it is said again; 0: all of them, from the first on */
+    uint64_t asking;   /* a number that the pages come back with; another one begins anew */
 };
 enum { DB_PAGES_AHEAD_MAX = 24 };
 struct slice db_request_encode(const struct db_request *m, struct arena *arena);

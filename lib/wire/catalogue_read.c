@@ -94,6 +94,7 @@ enum err db_request_decode(struct slice payload, struct arena *arena, struct db_
         .from = json_text(&j, "from", ID_BYTES_MAX),
         .bundle = slice_eq_str(json_peek_text(&j, "form"), "bundle"),
         .page = json_u32(&j, "page"),
+        .asking = json_u53(&j, "asking"),
     };
     if (j.err == ERR_OK)
         *ret = m;

@@ -10,7 +10,7 @@
 #include "wire/bundle_json.h"
 
 enum {
-    FRAME_BYTES = 512, /* around the one long field */
+    FRAME_BYTES = 512, /* around the one long field; a signature as well */
     NODE_BYTES = 1 + 2 + SYNC_FANOUT * SYNC_NODE_DIGEST_BYTES,
     ENTRY_BYTES = 1 + SYNC_KEY_BYTES + 8 + SYNC_ROW_DIGEST_BYTES,
     LEAF_BYTES = 2 + 1 + 2 * SYNC_ROW_DIGEST_BYTES + 2, /* without its entries */

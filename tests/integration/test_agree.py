@@ -1,4 +1,5 @@
 """§4.5, §4.6: edges end with the same catalogue, whatever happens to them and between them."""
+import json
 import random
 import secrets
 import signal
@@ -6,7 +7,7 @@ import threading
 import time
 
 import pytest
-from ec import roles, trust
+from ec import roles, sync, trust
 from ec.client import Client, eventually
 from fleet import (
     SETTLE_S, Cable, agree, check_copy, check_served, counters, dump, fleet_of, listed, parts_here,
@@ -104,7 +105,9 @@ NAMES = [
     "a statement by another streamer", "a statement a day ahead", "a deletion by another",
     "a deletion a day ahead", "a title of 1 MB", "a signed title of 1 MB", "a lot of garbage",
 ]  # fmt: skip
-REFUSALS = ("messages_rejected", "rows_refused", "rows_unchanged", "rows_orphaned")
+REFUSALS = (
+    "messages_rejected", "peers_refused", "rows_refused", "rows_unchanged", "rows_orphaned",
+)  # fmt: skip
 
 
 def refused(edge):
@@ -119,6 +122,7 @@ def test_a_forged_row_changes_nothing_but_a_counter(fleet, streamer, fake, name)
     eventually(lambda: all(len(fleet.holders(e, known.video_id)) == 2 for e in fleet.edges), SETTLE_S)
     before = {edge: rows_of(edge, known) for edge in fleet.edges}
     counted = {edge: refused(edge) for edge in fleet.edges}
+    fake.beat(disk_free=0)  # known, so that its lots are looked into; with no room for copies
     for stream in (known, unknown):
         for message in forgeries(fake, streamer, other, stream)[name]:
             fake.publish(message)
@@ -195,6 +199,66 @@ def test_a_heartbeat_that_is_not_its_edges(fleet, streamer, fake):
     for edge in fleet.edges:
         assert counters(edge)["statuses_refused"] >= counted[edge] + len(forged)
     assert not fleet.client.peek(f"db/sync/{fake.id}")
+
+
+STRANGERS = ("unsigned", "by a key of nobody's", "under another message's signature")
+
+
+def by_a_stranger(fake, how, message, topic, to=""):
+    """A message in that edge's name, by somebody who has not its key."""
+    if how == "unsigned":
+        return message
+    if how == "by a key of nobody's":
+        return fake.signed(message, topic, to, key=trust.Key())
+    tail = fake.signed({"EDGE_ID": fake.id}, topic, to)[-sync.SIG_AT:]
+    return json.dumps(message).encode()[:-1] + tail
+
+
+@pytest.mark.parametrize("how", STRANGERS)
+def test_a_stranger_in_the_name_of_an_edge(fleet, streamer, fake, how):
+    """Rows, questions and requests that are true but not signed by whom they name: no answer."""
+    upload(streamer, fleet.edges[0])
+    agree(fleet.edges)
+    edge = fleet.edges[1]
+    unknown = streamer.stream().fill(1000)
+    claim = (unknown.final_statement(), streamer.credential, unknown.manifest(), str(unknown.thumbnail))
+    fake.beat(disk_free=0)
+    client = fleet.new_client().subscribe(f"db/{fake.id}", f"db/sync/{fake.id}")
+    counted = {e: counters(e)["peers_refused"] for e in fleet.edges}
+
+    def say(topic, message, to=""):
+        name = f"{topic}/{to}" if to else topic
+        fake.client.publish(name, by_a_stranger(fake, how, message, topic, to))
+
+    say("db/update", fake.lot(claims=[claim]))
+    say("db", {"ID": fake.id, "from": edge.id, "form": "bundle", "page": 1, "asking": 5})
+    for message in (fake.catalogue.ask(), {"kind": "rows", **sync.bundle(claims=[claim])}):
+        message = {"EDGE_ID": fake.id, "sync": message.pop("kind"), **message}
+        say("db/sync", message, edge.id)
+    fence(fleet, streamer, fake)
+    for e in fleet.edges:
+        assert not fleet.row(e, unknown.video_id)
+        assert counters(e)["peers_refused"] >= counted[e] + (4 if e is edge else 2)
+    assert not client.peek("db/#")
+    fake.publish(fake.lot(claims=[claim]))  # itself
+    request = {"ID": fake.id, "from": edge.id, "form": "bundle", "page": 1, "asking": 5}
+    once = fake.signed(request, "db")
+    client.publish("db", once)
+    page = client.expect(f"db/{fake.id}")
+    pk = trust.open_credential(edge_credential(fleet, edge), fake.zone)["pk"]
+    said, _ = sync.open_signed(page.payload, pk, fake.zone["zone_id"], edge.id, "db", fake.id)
+    assert (said["EDGE_ID"], said["asking"], said["page"]) == (edge.id, 5, 1)
+    while not said["pages"]:
+        said = client.expect(f"db/{fake.id}").json
+    client.publish("db", once)  # it counts once
+    fence(fleet, streamer, fake)
+    assert not client.peek(f"db/{fake.id}")
+
+
+def edge_credential(fleet, edge):
+    client = fleet.new_client().subscribe(f"edge/status/{edge.id}")
+    message = client.expect(f"edge/status/{edge.id}", lambda m: "credential" in m.json, timeout=90)
+    return trust.unb64(message.json["credential"])
 
 
 # --- what was not heard ---------------------------------------------------------

@@ -268,6 +268,27 @@ def test_enrolment():
     assert trust.b64(mac) == reply["proof"]
 
 
+@pytest.mark.parametrize("vector", named(REQUESTS["between_edges"], "topic"))
+def test_message_between_edges(vector):
+    key, time_us = KEYS[vector["signed_by"]], int(vector["time"])
+    said = {"zone_id": "zone1", "sender": "edge1", "topic": vector["topic"], "to": vector["to"]}
+    text, message = vector["text"].encode(), vector["message"].encode()
+    assert trust.H(text).hex() == vector["text_hash"]
+    body = bytes.fromhex(vector["body"])
+    fields = trust.decode("peer", body)
+    assert trust.encode("peer", **fields) == body
+    assert (fields["from"], fields["to"], fields["time"]) == ("edge1", vector["to"], time_us)
+    assert sync.sign(text, key, time_us=time_us, **said) == message
+    assert sync.open_signed(message, key.pk, **said) == (json.loads(message), time_us)
+    for other in ({"to": "edge3"}, {"topic": "db/update"}, {"sender": "edge3"}, {"zone_id": "z"}):
+        with pytest.raises(trust.Bad):
+            sync.open_signed(message, key.pk, **{**said, **other})
+    with pytest.raises(trust.Bad):
+        sync.open_signed(message.replace(b"edge1", b"edge4"), key.pk, **said)
+    with pytest.raises(trust.Bad):
+        sync.open_signed(text, key.pk, **said)
+
+
 @pytest.mark.parametrize("vector", named(REQUESTS["tokens"], "client_id"))
 def test_token(vector):
     hour = int(vector["hour"])

@@ -48,6 +48,9 @@ static bool hears(const struct topic *t, const struct client *c)
         return (t->kind == TOPIC_UPLOAD_REPLY || t->kind == TOPIC_DELETE_REPLY ||
                 t->kind == TOPIC_LIVE_UPLOAD_REPLY) &&
                self(t->b, c);
+    case CLIENT_STRANGER:
+        return t->kind == TOPIC_DB || t->kind == TOPIC_DB_REPLY || t->kind == TOPIC_DB_UPDATE ||
+               t->kind == TOPIC_DB_SYNC;
     case CLIENT_VIEWER: return t->kind == TOPIC_WATCH_REPLY && self(t->b, c);
     }
     return false;

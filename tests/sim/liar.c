@@ -48,6 +48,17 @@ static const struct upload *some_upload(struct sim *s)
 
 /* ---- what it says ---- */
 
+/* To another edge, or to all, under its own key. */
+static void say_signed(struct sim *s, enum topic_kind topic, const struct id *to, struct slice text,
+                       struct arena *arena)
+{
+    struct liar *l = &s->liar;
+    struct id all = {0};
+    l->said_us = l->said_us < s->utc_us ? s->utc_us : l->said_us + 1;
+    broker_send(s, l->client, topic, to ? id_slice(to) : (struct slice){0}, (struct slice){0},
+                reel_peer_text(arena, text, topic, &l->member, to ? to : &all, l->said_us));
+}
+
 static void say_status(struct sim *s)
 {
     struct liar *l = &s->liar;
@@ -123,8 +134,7 @@ static void say_holding(struct sim *s, const struct lie *lie)
     struct bundle_out *b = bundle_start(&arena);
     bundle_add_claim(b, &claim);
     bundle_add_holding(b, &row);
-    broker_send(s, l->client, TOPIC_DB_UPDATE, (struct slice){0}, (struct slice){0},
-                bundle_end_update(b, &l->member.id));
+    say_signed(s, TOPIC_DB_UPDATE, NULL, bundle_end_update(b, &l->member.id), &arena);
     arena_release(&arena);
 }
 
@@ -170,8 +180,7 @@ static void say_deletion(struct sim *s)
         .credential = sim_chance(s, 2) ? member_credential(u->reel->streamer) : (struct slice){0}};
     struct bundle_out *b = bundle_start(&arena);
     bundle_add_claim(b, &claim);
-    broker_send(s, l->client, TOPIC_DB_UPDATE, (struct slice){0}, (struct slice){0},
-                bundle_end_update(b, &l->member.id));
+    say_signed(s, TOPIC_DB_UPDATE, NULL, bundle_end_update(b, &l->member.id), &arena);
     arena_release(&arena);
 }
 
@@ -198,8 +207,7 @@ static void say_digests(struct sim *s)
         m.u.want.n = 4;
         m.u.want.rows = wants;
     }
-    broker_send(s, l->client, TOPIC_DB_SYNC, id_slice(&n->member.id), (struct slice){0},
-                sync_message_encode(&m, &arena));
+    say_signed(s, TOPIC_DB_SYNC, &n->member.id, sync_message_encode(&m, &arena), &arena);
     arena_release(&arena);
 }
 
@@ -240,8 +248,7 @@ static void guess(struct sim *s, const struct sync_message *probe)
     struct sync_message m = {.kind = SYNC_PROOF, .edge_id = l->member.id};
     m.u.proof.video_id = probe->u.probe.video_id;
     m.u.proof.proof = reel_object(&arena, OBJECT_PROOF, &w, &l->member.key);
-    broker_send(s, l->client, TOPIC_DB_SYNC, id_slice(&probe->edge_id), (struct slice){0},
-                sync_message_encode(&m, &arena));
+    say_signed(s, TOPIC_DB_SYNC, &probe->edge_id, sync_message_encode(&m, &arena), &arena);
     arena_release(&arena);
 }
 
@@ -250,11 +257,10 @@ static void say_nothing_is_there(struct sim *s, struct slice payload)
     struct liar *l = &s->liar;
     struct arena arena = {0};
     struct db_request m;
-    if (db_request_decode(payload, &arena, &m) == ERR_OK &&
+    if (db_request_decode(payload, &arena, &m) == ERR_OK && m.bundle &&
         (!m.from.len || slice_eq(m.from, id_slice(&l->member.id))))
-        broker_send(s, l->client, TOPIC_DB_REPLY, id_slice(&m.edge_id), (struct slice){0},
-                    m.bundle ? bundle_end_db(bundle_start(&arena), 1, 1)
-                             : page_end_db(page_start(&arena), 1, 1));
+        say_signed(s, TOPIC_DB_REPLY, &m.edge_id,
+                   bundle_end_db(bundle_start(&arena), &l->member.id, m.asking, 1, 1), &arena);
     arena_release(&arena);
 }
 

@@ -62,6 +62,8 @@ static void cast(struct sim *s)
     for (unsigned i = 0; i < s->lives_n; i++)
         live_init(s, i);
     if (sim_chance(s, 3))
+        stranger_init(s);
+    if (sim_chance(s, 3))
         liar_init(s);
     if (s->streamers_n > 1 && sim_chance(s, 4))
         s->streamers[0].uploads[0].contested = s->streamers[1].uploads[0].contested = true;

@@ -45,6 +45,7 @@ void node_free(struct node *n)
 {
     core_free(n->core);
     memory_store_free(n->store);
+    once_free(n->once);
     free(n->cache);
 }
 
@@ -152,6 +153,8 @@ void node_start(struct sim *s, unsigned edge)
     n->tick_at_us = 0;
     n->store_due = false;
     n->core = core_new(&config);
+    once_free(n->once); /* forgotten with the rest */
+    n->once = once_new();
     arena_release(&arena);
     trace_line(s, "%s starts", n->member.id.s);
     sim_at(s, s->now_us, HAPPEN_LOAD, edge, n->generation, NULL);
@@ -202,8 +205,12 @@ void node_take(struct sim *s, unsigned edge, struct msg *msg)
         msg_unref(msg);
         return;
     }
-    struct decoder d = {.self = n->member.id, .budget = &s->budget};
+    struct decoder d = {
+        .self = n->member.id, .budget = &s->budget, .once = n->once, .utc_us = node_utc(s, n)};
+    bool forged = stranger_made(msg->payload);
     struct event *ev = decode(&d, core_trust_view(n->core), n->cache, msg);
+    if (forged && ev->kind != EVENT_REJECTED && ev->kind != EVENT_TICK) /* its own, come back */
+        sim_fail(s, "%s believes a stranger", n->member.id.s);
     if (ev->kind == EVENT_REJECTED)
         trace_line(s, "%s rejects: %s", n->member.id.s, ev->u.rejection.what);
     step(s, edge, ev);

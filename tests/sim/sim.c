@@ -80,7 +80,7 @@ static bool heap_take(struct sim *s, struct happening *ret)
 
 unsigned sim_client(struct sim *s, enum client_kind kind, unsigned index, const struct id *id)
 {
-    CHECK(s->clients_n < SIM_EDGES_MAX + SIM_STREAMERS_MAX + SIM_VIEWERS_MAX + 1);
+    CHECK(s->clients_n < SIM_EDGES_MAX + SIM_STREAMERS_MAX + SIM_VIEWERS_MAX + 2);
     s->clients[s->clients_n] = (struct client){.kind = kind, .index = index, .id = *id};
     return (unsigned)s->clients_n++;
 }
@@ -95,7 +95,7 @@ struct sim *sim_new(const struct sim_spec *spec)
     s->utc_us = REEL_UTC_US;
     s->lines = mem_array(SIM_TRACE_LINES, SIM_LINE_BYTES);
     s->clients =
-        mem_array(SIM_EDGES_MAX + SIM_STREAMERS_MAX + SIM_VIEWERS_MAX + 1, sizeof(*s->clients));
+        mem_array(SIM_EDGES_MAX + SIM_STREAMERS_MAX + SIM_VIEWERS_MAX + 2, sizeof(*s->clients));
     s->fx = mem_alloc(sizeof(*s->fx));
     s->budget.max_bytes = SIZE_MAX;
     s->nodes_n = spec->edges ? spec->edges : 2 + (unsigned)sim_random(s, 4);
@@ -115,6 +115,7 @@ void sim_free(struct sim *s)
         streamer_free(&s->streamers[i]);
     for (unsigned i = 0; i < s->lives_n; i++)
         live_free(&s->lives[i]);
+    stranger_free(&s->stranger);
     liar_free(&s->liar);
     verdict_free(s);
     free(s->nodes);
@@ -138,6 +139,7 @@ static void deliver(struct sim *s, const struct happening *h)
         break;
     case CLIENT_STREAMER: streamer_take(s, to->index, h->msg); break;
     case CLIENT_VIEWER: viewer_take(s, to->index, h->msg); break;
+    case CLIENT_STRANGER: stranger_take(s, h->msg); break;
     case CLIENT_LIAR: liar_take(s, h->msg); break;
     }
     msg_unref(h->msg);
@@ -164,6 +166,7 @@ static void happen(struct sim *s, const struct happening *h)
     case HAPPEN_STREAMER: streamer_wake(s, h->who); break;
     case HAPPEN_LIVE: live_wake(s, h->who); break;
     case HAPPEN_VIEWER: viewer_wake(s, h->who); break;
+    case HAPPEN_STRANGER: stranger_wake(s); break;
     case HAPPEN_LIAR: liar_wake(s); break;
     case HAPPEN_CHAOS: chaos_happen(s, h->who); break;
     case HAPPEN_LOOK: verdict_look(s); break;

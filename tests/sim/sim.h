@@ -3,8 +3,9 @@
 /*
  * A whole cluster in one thread, on a clock of its own: edges (the real core,
  * encode and decode, a store in memory), streamers and viewers who speak the
- * protocol, one edge that lies, and a broker that loses, doubles, delays and
- * divides. Everything follows from the seed; docs/TESTING.md tells how to use it.
+ * protocol, one edge that lies, a stranger, and a broker that loses, doubles,
+ * delays and divides. Everything follows from the seed; docs/TESTING.md tells
+ * how to use it.
  *
  *   sim.c       the clock: what happens when
  *   broker.c    who gets which message, and what becomes of it on the way
@@ -12,6 +13,7 @@
  *   streamer.c  uploads and deletions, with everything sent again until it is answered
  *   live.c      lives, which end
  *   viewer.c    watches what is listed
+ *   stranger.c  somebody without a credential, in the name of edges
  *   liar.c      an enrolled edge that lies
  *   chaos.c     what goes wrong, and that it ends
  *   verdict.c   what must hold
@@ -20,6 +22,7 @@
  *   scale.c     how traffic grows
  */
 #include "edge/core/core.h"
+#include "edge/once.h"
 #include "flow/pull.h"
 #include "flow/push.h"
 #include "tests/unit/edge/memory_store.h"
@@ -48,6 +51,7 @@ enum happening_kind {
     HAPPEN_STREAMER, /* a streamer's deadline */
     HAPPEN_LIVE,
     HAPPEN_VIEWER,
+    HAPPEN_STRANGER,
     HAPPEN_LIAR,
     HAPPEN_CHAOS, /* entry `who` of the plan */
     HAPPEN_LOOK,  /* the verdict looks */
@@ -63,7 +67,7 @@ struct happening {
 
 /* ---- the cast ---- */
 
-enum client_kind { CLIENT_EDGE, CLIENT_STREAMER, CLIENT_VIEWER, CLIENT_LIAR };
+enum client_kind { CLIENT_EDGE, CLIENT_STREAMER, CLIENT_VIEWER, CLIENT_LIAR, CLIENT_STRANGER };
 
 /* Somebody at the broker; his number is his index in sim.clients. */
 struct client {
@@ -79,6 +83,7 @@ struct node {
     struct memory_store *store;
     struct core *core; /* NULL: it is down */
     struct sig_cache *cache;
+    struct once *once;
     uint64_t generation;
     uint64_t tick_at_us; /* the HAPPEN_TICK that counts; 0: none */
     bool store_due, bus_up, full;
@@ -126,12 +131,20 @@ struct viewer {
     uint64_t until_us, watched, wake_us;
 };
 
+enum { STRANGER_KEPT_MAX = 64 };
+struct stranger {
+    struct member member; /* a key that nobody trusts */
+    unsigned client;
+    struct msg *kept[STRANGER_KEPT_MAX]; /* what edges signed: to be said again */
+    size_t kept_n;
+};
+
 enum { LIAR_KEPT_MAX = 64 };
 struct liar {
     struct member member;
     unsigned client;
     bool on;
-    uint64_t last_hlc;
+    uint64_t last_hlc, said_us;
     struct msg *kept[LIAR_KEPT_MAX]; /* what others said: to be said again */
     size_t kept_n;
     uint32_t nonces;
@@ -193,6 +206,7 @@ struct sim {
     struct streamer streamers[SIM_STREAMERS_MAX];
     struct viewer viewers[SIM_VIEWERS_MAX];
     struct live lives[SIM_LIVES_MAX];
+    struct stranger stranger;
     struct liar liar;
     bool has_liar;
     struct effects *fx;
@@ -275,6 +289,14 @@ void live_free(struct live *l);
 void viewer_init(struct sim *s, unsigned i);
 void viewer_take(struct sim *s, unsigned i, const struct msg *msg);
 void viewer_wake(struct sim *s, unsigned i);
+
+/* ---- stranger.c ---- */
+void stranger_init(struct sim *s);
+void stranger_take(struct sim *s, const struct msg *msg);
+void stranger_wake(struct sim *s);
+void stranger_free(struct stranger *x);
+/* stranger_made: whether it is a forgery of his. */
+bool stranger_made(struct slice payload);
 
 /* ---- liar.c ---- */
 void liar_init(struct sim *s);

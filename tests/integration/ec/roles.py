@@ -463,7 +463,7 @@ class FakeEdge:
         self.client, self.secret = client, secret
         self.id, self.key = edge_id or "fake-" + secrets.token_hex(4), trust.Key()
         self.counter = 0
-        self.time, self.since = 0, trust.now_us()
+        self.time, self.since, self.said = 0, trust.now_us(), 0
         self.serving = False  # before, our root is not one to be compared with
         client.subscribe(f"auth/zone/{self.id}")
         request, _ = trust.enrolment(secret, self.key, self.id)
@@ -527,7 +527,15 @@ class FakeEdge:
         }  # fmt: skip
         return {**fields, **over}
 
+    def signed(self, message, topic, to="", key=None):
+        """A message to another edge, or to all, as never before."""
+        self.said = max(self.said + 1, trust.now_us())
+        zone_id = self.zone["zone_id"]
+        return sync.sign(message, key or self.key, zone_id, self.id, topic, to, self.said)
+
     def publish(self, update):
+        if update.get("status") == "lot":
+            update = self.signed(update, "db/update")
         self.client.publish("db/update", update)
 
     # --- other edges
@@ -557,7 +565,7 @@ class FakeEdge:
     def say(self, edge, kind, **fields):
         """A db/sync message to that edge."""
         message = {"EDGE_ID": self.id, "sync": kind, **fields}
-        self.client.publish(f"db/sync/{edge}", message)
+        self.client.publish(f"db/sync/{edge}", self.signed(message, "db/sync", edge))
 
     def listen(self):
         """Hear what edges say to this one; before the first of `expect`."""

@@ -1,8 +1,9 @@
-"""docs/PROTOCOL.md §4.5 to §4.7: bundles, row digests, the tree of sums, repair.
+"""docs/PROTOCOL.md §4.5 to §4.7: what edges sign, bundles, row digests, the tree of sums, repair.
 
 Written from the page. A `Catalogue` is what an edge knows, small and slow: sums
 are made anew whenever somebody asks.
 """
+import json
 import struct
 
 from . import trust
@@ -15,6 +16,43 @@ HOUR_US = 3_600_000_000
 NODES_MAX = LEAVES_MAX = 128
 ENTRIES_MAX = WANT_MAX = 1024
 BUNDLE_BYTES_MAX = 56 * 1024
+
+# --- what edges sign (§4.5) --------------------------------------------------
+
+SIG_AT = len(',"sig":"') + 96 + len('"}')  # from the end
+
+
+def sign(message, key, zone_id, sender, topic, to="", time_us=None):
+    """The bytes of a message (its text, or what it says) to another edge, or to all.
+
+    topic: db, db/update or db/sync; to: the edge that the topic names.
+    """
+    text = message if isinstance(message, bytes) else json.dumps(message).encode()
+    time_us = trust.now_us() if time_us is None else time_us
+    body = _said(text, zone_id, sender, topic, to, time_us)
+    sig = b64(struct.pack("<Q", time_us) + key.sign("peer", body))
+    return text[:-1] + f',"sig":"{sig}"}}'.encode()
+
+
+def open_signed(payload, pk, zone_id, sender, topic, to=""):
+    """The message, and when it was signed; Bad unless pk did, so."""
+    head, tail = payload[:-SIG_AT], payload[-SIG_AT:]
+    if not (tail.startswith(b',"sig":"') and tail.endswith(b'"}')):
+        raise Bad("not signed")
+    sig = unb64(tail[8:-2].decode())
+    (time_us,) = struct.unpack("<Q", sig[:8])
+    body = _said(head + b"}", zone_id, sender, topic, to, time_us)
+    if not trust.holds(pk, "peer", body, sig[8:]):
+        raise Bad("signed by nobody, or for another")
+    return json.loads(payload), time_us
+
+
+def _said(text, zone_id, sender, topic, to, time_us):
+    return trust.encode(
+        "peer", zone_id=zone_id, **{"from": sender}, to=to, topic=topic, time=time_us,
+        text=trust.H(text),
+    )  # fmt: skip
+
 
 # --- digests (§4.6) ----------------------------------------------------------
 

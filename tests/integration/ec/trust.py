@@ -141,6 +141,10 @@ BODIES = {
         ("version", "u8"), ("zone_id", "str"), ("edge_id", "str"), ("asker_id", "str"),
         ("stream", 32), ("nonce", 16), ("hashes", ("u16", 8, (("hash", 32),))),
     ),
+    "peer": (
+        ("version", "u8"), ("zone_id", "str"), ("from", "str"), ("to", "str"), ("topic", "str"),
+        ("time", "u64"), ("text", 32),
+    ),
     "request": (
         ("type", "str"), ("target", "str"), ("fields_hash", 32), ("ts", "u64"), ("nonce", 16),
     ),

@@ -82,6 +82,20 @@ void member_make(const char *id, enum credential_kind kind, struct member *ret)
     member_make_as(id, &spec, ret);
 }
 
+struct slice reel_peer_text(struct arena *arena, struct slice text, enum topic_kind topic,
+                            const struct member *from, const struct id *to, uint64_t time_us)
+{
+    struct zone_params zone;
+    reel_zone(&zone);
+    struct peer_stamp stamp = {.zone_id = zone.zone_id,
+                               .from = from->id,
+                               .to = *to,
+                               .topic = topic,
+                               .time_us = time_us,
+                               .key = &from->key};
+    return peer_text_sign(text, &stamp, arena);
+}
+
 struct slice reel_video_object(struct arena *arena, const struct video *video,
                                const struct signkey *key)
 {

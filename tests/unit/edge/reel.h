@@ -8,6 +8,7 @@
 #include "base/msg.h"
 #include "trust/object.h"
 #include "trust/part.h"
+#include "wire/peer.h"
 
 /* 2026-11-21T11:09:30Z: when every test begins. */
 #define REEL_UTC_US (1795259370ull * 1000 * 1000)
@@ -89,6 +90,9 @@ size_t reel_at(const struct reel *r, uint32_t chunk, uint32_t part);
 /* reel_object: body ‖ signature of a signed object of any kind, in the arena. */
 struct slice reel_object(struct arena *arena, enum object_type type, const struct writer *body,
                          const struct signkey *key);
+/* reel_peer_text: a message of an edge, signed. to: "" for all. */
+struct slice reel_peer_text(struct arena *arena, struct slice text, enum topic_kind topic,
+                            const struct member *from, const struct id *to, uint64_t time_us);
 struct slice reel_video_object(struct arena *arena, const struct video *video,
                                const struct signkey *key);
 struct slice reel_deletion_object(struct arena *arena, const struct deletion *deletion,

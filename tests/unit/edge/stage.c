@@ -229,9 +229,19 @@ static void date_status(struct stage *s, struct event *ev)
     ev->u.status.status.ts_ms = node->time_us / 1000;
 }
 
+/* A page that names nobody answers what was asked last. */
+static void address_page(const struct stage *s, struct event *ev)
+{
+    if (ev->kind != EVENT_DB_REPLY || ev->u.db_reply.from.s[0])
+        return;
+    ev->u.db_reply.from = s->core->sync.out.from;
+    ev->u.db_reply.asking = s->core->sync.out.number;
+}
+
 void stage_step(struct stage *s, struct event *ev)
 {
     date_status(s, ev);
+    address_page(s, ev);
     ev->now_us = s->now_us;
     ev->utc_us = s->utc_us;
     ev->live_free_bytes = s->live_free_bytes;

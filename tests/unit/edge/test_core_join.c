@@ -93,6 +93,48 @@ static void test_from_the_beginning_again(void **state)
     stage_free(s);
 }
 
+/* Another number is another asking: it is told from the first page on, and its pages say so. */
+static void test_another_asking(void **state)
+{
+    (void)state;
+    struct stage *s = teller();
+    ask(s, 1);
+    stage_forget(s);
+    for (uint32_t page = 2; page > 0; page--) { /* none that goes on */
+        struct event *ev = event_new(EVENT_DB_REQUEST);
+        ev->u.db_request.edge_id = stage_id("edge2");
+        ev->u.db_request.bundle = true;
+        ev->u.db_request.page = page;
+        ev->u.db_request.asking = 9;
+        stage_do(s, ev);
+        stage_pass(s, 2 * STAGE_S);
+        assert_int_equal(stage_count(s, MESSAGE_DB_BUNDLE), page == 1 ? AHEAD : 0);
+    }
+    const struct message_bundle *m = stage_nth(s, MESSAGE_DB_BUNDLE, 0)->body;
+    assert_true(m->page == 1 && m->asking == 9 && last(s)->asking == 9);
+    stage_free(s);
+}
+
+/* The budget of strangers holds nobody up who signs. */
+static void test_pages_need_no_budget(void **state)
+{
+    (void)state;
+    struct stage *s = teller();
+    s->core->untrusted_left_bytes = 0;
+    s->core->untrusted_us = s->now_us;
+    struct event *ev = event_new(EVENT_DB_REQUEST); /* the original's */
+    ev->u.db_request.edge_id = stage_id("edge3");
+    stage_do(s, ev);
+    assert_int_equal(stage_count(s, MESSAGE_DB_PAGE), 0);
+    ev = event_new(EVENT_DB_REQUEST);
+    ev->u.db_request.edge_id = stage_id("edge2");
+    ev->u.db_request.bundle = true;
+    stage_do(s, ev);
+    assert_int_equal(stage_count(s, MESSAGE_DB_BUNDLE), 1);
+    assert_int_equal(s->core->untrusted_left_bytes, 0);
+    stage_free(s);
+}
+
 /* ---- asking ---- */
 
 static const struct db_request *asked(const struct stage *s)
@@ -133,6 +175,8 @@ int main(void)
         cmocka_unit_test(test_so_many_pages_and_no_more),
         cmocka_unit_test(test_without_a_page_all_come),
         cmocka_unit_test(test_from_the_beginning_again),
+        cmocka_unit_test(test_another_asking),
+        cmocka_unit_test(test_pages_need_no_budget),
         cmocka_unit_test(test_more_is_asked_for_as_rows_are_merged),
     };
     return cmocka_run_group_tests(tests, scene_cast, NULL);

@@ -239,6 +239,7 @@ static void world_acts(struct stage *s)
         ev = event_new(EVENT_REJECTED);
         ev->u.rejection = (struct rejection){.err = ERR_SIGNATURE,
                                              .what = "wrong",
+                                             .of_peer = below(4) == 0,
                                              .has_stream = true,
                                              .stream = reels[0][below(IDS)][0][below(2)]->stream};
         stage_step(s, ev);

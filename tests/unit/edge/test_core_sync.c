@@ -125,6 +125,64 @@ static void test_a_hole_is_asked_again(void **state)
     stage_free(s);
 }
 
+static struct event *page_event(const struct asked *of, uint32_t page, uint32_t pages)
+{
+    struct event *ev = stage_rows_event(NULL, 0, page, pages);
+    ev->u.db_reply.from = of->from;
+    ev->u.db_reply.asking = of->number;
+    return ev;
+}
+
+/* What another edge says, or was said to another asking, or was said before, neither ends a join
+ * nor begins it anew. */
+static void test_pages_of_this_asking_alone(void **state)
+{
+    (void)state;
+    struct stage *s = new_here();
+    beat(s, "edge2");
+    stage_pass(s, STAGE_S);
+    struct asked now = s->core->sync.out;
+    struct asked before = {now.from, now.number - 1};
+    struct asked other = {stage_id("edge3"), now.number};
+    assert_true(asked(s)->asking == now.number && now.number);
+    assert_int_equal(core_trust_view(s->core)->asked.number, now.number);
+    stage_do(s, page_event(&before, 1, 1));
+    stage_do(s, page_event(&other, 1, 1));
+    assert_int_equal(s->core->sync.page, 1);
+    stage_do(s, page_event(&now, 1, 0));
+    stage_do(s, page_event(&now, 2, 0));
+    stage_do(s, page_event(&now, 1, 0));
+    stage_do(s, page_event(&now, 2, 2));
+    stage_do(s, page_event(&before, 3, 3));
+    stage_pass(s, STAGE_S);
+    assert_false(horizon_settled(s->core));
+    assert_int_equal(s->core->sync.page, 3);
+    stage_do(s, page_event(&now, 3, 3));
+    stage_pass(s, STAGE_S);
+    assert_true(horizon_settled(s->core));
+    assert_int_equal(core_trust_view(s->core)->asked.number, 0);
+    stage_free(s);
+}
+
+/* An asking that begins anew has another number: what is still on its way is not taken for it. */
+static void test_another_asking_another_number(void **state)
+{
+    (void)state;
+    struct stage *s = new_here();
+    beat(s, "edge2");
+    stage_pass(s, STAGE_S);
+    struct asked first = s->core->sync.out;
+    stage_do(s, page_event(&first, 2, 0)); /* page 1 was lost */
+    beat(s, "edge2");
+    stage_pass(s, 4 * STAGE_S);
+    assert_int_equal(asked(s)->page, 1);
+    assert_true(asked(s)->asking != first.number);
+    stage_do(s, page_event(&first, 1, 1));
+    stage_pass(s, STAGE_S);
+    assert_false(horizon_settled(s->core));
+    stage_free(s);
+}
+
 /* Rows that the disk refused are asked for again: else they would be missing for good. */
 static void test_a_refused_row_is_asked_again(void **state)
 {
@@ -385,6 +443,8 @@ int main(void)
         cmocka_unit_test(test_joins_alone),
         cmocka_unit_test(test_asks_another_one),
         cmocka_unit_test(test_a_hole_is_asked_again),
+        cmocka_unit_test(test_pages_of_this_asking_alone),
+        cmocka_unit_test(test_another_asking_another_number),
         cmocka_unit_test(test_a_refused_row_is_asked_again),
         cmocka_unit_test(test_exactly_one_answers),
         T(test_the_next_one_answers),

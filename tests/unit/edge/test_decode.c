@@ -588,13 +588,6 @@ static void test_catalogue(void **state)
     m.has_holding = false;
     expect_rejected("db/update", db_update_encode(&m, &arena), ERR_UNAUTHORIZED, TOPIC_DB, NULL);
     expect_rejected("db/update", slice_str("{}"), ERR_FORMAT, TOPIC_DB, NULL);
-    struct slice nothing = slice_str("{\"streamers\":\"\"}");
-    ev = decoded("db/edge1", nothing);
-    assert_int_equal(ev->kind, EVENT_DB_REPLY);
-    assert_true(ev->u.db_reply.n == 0 && ev->u.db_reply.page == 1 && ev->u.db_reply.pages == 1);
-    event_free(ev);
-    expect_rejected("db/edge2", nothing, ERR_FORMAT, TOPIC_DB, NULL);
-    expect_rejected("db/edge1", slice_str("[]"), ERR_FORMAT, TOPIC_DB, NULL);
 }
 
 int main(void)

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+enum { ASKING = 77 };
+
 static struct member zone_key;
 static struct decoder decoder;
 static struct trust_view *view; /* knows the zone and edge2's key */
@@ -19,12 +21,17 @@ static int group_setup(void **state)
 {
     scene_cast(state);
     decoder.self = stage_id("edge1");
+    decoder.once = once_new();
+    decoder.utc_us = REEL_UTC_US;
     member_make("zone", CREDENTIAL_STREAMER, &zone_key); /* whose key is the zone's */
     film = scene_small("video1");
     struct trust_view *zoned = scene_view();
     struct trusted_edge known = {edge2.id, edge2.key.pk};
-    view = trust_view_with_edge(zoned, &known);
+    struct asked asked = {edge2.id, ASKING};
+    struct trust_view *peered = trust_view_with_edge(zoned, &known);
+    view = trust_view_with_asked(peered, &asked);
     trust_view_unref(zoned);
+    trust_view_unref(peered);
     return 0;
 }
 
@@ -32,6 +39,7 @@ static int group_teardown(void **state)
 {
     (void)state;
     reel_free(film);
+    once_free(decoder.once);
     trust_view_unref(view);
     arena_release(&arena);
     return 0;
@@ -67,6 +75,35 @@ static struct slice signed_by(enum object_type type, const struct writer *w,
 {
     return reel_object(&arena, type, w, &by->key);
 }
+
+static uint64_t said_us; /* of the last message that was signed */
+
+/* Signed by an edge for another one, or for all ("" ), as never before. */
+static struct slice peer_text(struct slice text, enum topic_kind topic, const struct member *by,
+                              const char *to)
+{
+    struct id to_id = {0};
+    if (*to)
+        to_id = stage_id(to);
+    said_us = said_us ? said_us + 1 : REEL_UTC_US;
+    return reel_peer_text(&arena, text, topic, by, &to_id, said_us);
+}
+
+static void expect_peer_refused(const char *topic, struct slice payload, const char *what)
+{
+    struct event *ev = decoded(topic, payload);
+    assert_int_equal(ev->kind, EVENT_REJECTED);
+    if (!ev->u.rejection.of_peer || strcmp(ev->u.rejection.what, what) != 0)
+        fail_msg("%s, not %s", ev->u.rejection.what, what);
+    event_free(ev);
+}
+
+static const char unsigned_[] = "no edge signed it",
+                  unknown[] = "of an edge whose credential was "
+                              "not seen",
+                  again[] = "of another time, or said before",
+                  forged[] = "not signed by the edge that it names",
+                  unasked[] = "a page that nobody asked for";
 
 /* ---- status ---- */
 
@@ -202,7 +239,7 @@ static struct slice bundle_of(const char *kind)
     claim.object = flipped(claim.object);
     assert_true(bundle_add_claim(b, &claim) && bundle_add_holding(b, &holding));
     if (strcmp(kind, "db") == 0)
-        return bundle_end_db(b, 2, 3);
+        return bundle_end_db(b, &edge2.id, ASKING, 2, 3);
     if (strcmp(kind, "update") == 0)
         return bundle_end_update(b, &edge2.id);
     return bundle_end_sync(b, &edge2.id);
@@ -218,25 +255,149 @@ static void expect_rows(const char *topic, struct slice payload)
     event_free(ev);
 }
 
+static struct slice update(void)
+{
+    return peer_text(bundle_of("update"), TOPIC_DB_UPDATE, &edge2, "");
+}
+
+static struct slice rows(void)
+{
+    return peer_text(bundle_of("sync"), TOPIC_DB_SYNC, &edge2, "edge1");
+}
+
+static struct slice page(void)
+{
+    return peer_text(bundle_of("db"), TOPIC_DB_REPLY, &edge2, "edge1");
+}
+
 static void test_rows(void **state)
 {
     (void)state;
-    expect_rows("db/update", bundle_of("update"));
-    expect_rows("db/sync/edge1", bundle_of("sync"));
-    expect_rejected("db/sync/edge2", bundle_of("sync"), ERR_FORMAT, NULL);
-    expect_rejected("db/sync/edge1", bundle_of("db"), ERR_FORMAT, NULL);
-    expect_rejected("db/update", slice_str("{\"status\":\"lot\",\"claims\":[3]}"), ERR_FORMAT,
-                    NULL);
-    struct event *ev = decoded("db/edge1", bundle_of("db"));
+    expect_rows("db/update", update());
+    expect_rows("db/sync/edge1", rows());
+    expect_rejected("db/sync/edge2", rows(), ERR_FORMAT, NULL);
+    struct slice other = peer_text(bundle_of("db"), TOPIC_DB_SYNC, &edge2, "edge1");
+    expect_rejected("db/sync/edge1", other, ERR_FORMAT, NULL);
+    other = slice_str("{\"status\":\"lot\",\"EDGE_ID\":\"edge2\",\"claims\":[3]}");
+    expect_rejected("db/update", peer_text(other, TOPIC_DB_UPDATE, &edge2, ""), ERR_FORMAT, NULL);
+    struct event *ev = decoded("db/edge1", page());
     assert_int_equal(ev->kind, EVENT_DB_REPLY);
     assert_true(ev->u.db_reply.n == 2 && ev->u.db_reply.skipped == 1);
     assert_true(ev->u.db_reply.page == 2 && ev->u.db_reply.pages == 3);
+    assert_true(ev->u.db_reply.asking == ASKING && id_eq(&ev->u.db_reply.from, &edge2.id));
     event_free(ev);
-    expect_rejected("db/edge2", bundle_of("db"), ERR_FORMAT, NULL);
-    expect_rejected("db/edge1", bundle_of("sync"), ERR_FORMAT, NULL); /* no page */
+    expect_rejected("db/edge2", page(), ERR_FORMAT, NULL);
+    other = slice_str("{\"EDGE_ID\":\"edge2\",\"asking\":77,\"claims\":[]}"); /* no page */
+    expect_rejected("db/edge1", peer_text(other, TOPIC_DB_REPLY, &edge2, "edge1"), ERR_FORMAT,
+                    NULL);
+}
+
+/* ---- who says it ---- */
+
+static void test_nobody_signed(void **state)
+{
+    (void)state;
+    expect_peer_refused("db/update", bundle_of("update"), unsigned_);
+    expect_peer_refused("db/sync/edge1", bundle_of("sync"), unsigned_);
+    expect_peer_refused("db/sync/edge1", slice_str("{}"), unsigned_);
+    expect_peer_refused("db/edge1", bundle_of("db"), unsigned_);
+    expect_peer_refused("db/edge1", slice_str("{\"streamers\":\"\"}"), unsigned_);
+    struct db_request m = {.edge_id = edge2.id, .bundle = true};
+    expect_peer_refused("db", db_request_encode(&m, &arena), unsigned_);
+    struct event *ev =
+        decoded("db", peer_text(db_request_encode(&m, &arena), TOPIC_DB, &edge2, ""));
+    assert_true(ev->kind == EVENT_DB_REQUEST && ev->u.db_request.bundle);
+    event_free(ev);
+    m.bundle = false; /* the original's */
+    ev = decoded("db", db_request_encode(&m, &arena));
+    assert_int_equal(ev->kind, EVENT_DB_REQUEST);
+    event_free(ev);
+}
+
+static void test_somebody_else_signed(void **state)
+{
+    (void)state;
+    struct slice text = bundle_of("update");
+    expect_peer_refused("db/update", peer_text(text, TOPIC_DB_UPDATE, &edge3, ""), forged);
+    expect_peer_refused("db/update", peer_text(text, TOPIC_DB_SYNC, &edge2, ""), forged);
+    expect_peer_refused("db/update", peer_text(text, TOPIC_DB_UPDATE, &edge2, "edge1"), forged);
+    text = bundle_of("sync");
+    expect_peer_refused("db/sync/edge1", peer_text(text, TOPIC_DB_SYNC, &edge2, "edge3"), forged);
+    expect_peer_refused("db/sync/edge1", peer_text(text, TOPIC_DB_SYNC, &edge2, ""), forged);
+    text = slice_str("{\"EDGE_ID\":\"edge3\",\"sync\":\"want\"}");
+    expect_peer_refused("db/sync/edge1", peer_text(text, TOPIC_DB_SYNC, &edge3, "edge1"), unknown);
+    text = slice_str("{\"EDGE_ID\":\"edge1\",\"sync\":\"want\"}");
+    expect_peer_refused("db/sync/edge1", peer_text(text, TOPIC_DB_SYNC, &edge1, "edge1"),
+                        "in the name of this edge");
+    text =
+        slice_str("{\"EDGE_ID\":\"edge1\",\"status\":\"lot\",\"claims\":[]}"); /* ours comes back */
+    struct event *ev = decoded("db/update", peer_text(text, TOPIC_DB_UPDATE, &edge1, ""));
+    assert_int_equal(ev->kind, EVENT_TICK);
+    event_free(ev);
+    struct db_request m = {.edge_id = edge3.id, .bundle = true};
+    text = db_request_encode(&m, &arena);
+    expect_peer_refused("db", peer_text(text, TOPIC_DB, &edge2, ""), unknown);
+}
+
+/* Wherever a byte is another one, nobody said it. */
+static void test_tampered_with(void **state)
+{
+    (void)state;
+    struct slice good = page();
+    for (size_t i = 0; i < good.len; i += i < good.len - 120 ? 97 : 1) {
+        struct slice bad = arena_copy(&arena, good);
+        ((uint8_t *)bad.ptr)[i] ^= 1;
+        struct event *ev = decoded("db/edge1", bad);
+        assert_true(ev->kind == EVENT_REJECTED && ev->u.rejection.of_peer);
+        event_free(ev);
+    }
+    struct event *ev = decoded("db/edge1", good);
+    assert_int_equal(ev->kind, EVENT_DB_REPLY);
+    event_free(ev);
+}
+
+static void test_said_once(void **state)
+{
+    (void)state;
+    struct slice first = rows();
+    struct slice second = rows();
+    expect_rows("db/sync/edge1", second);
+    expect_rows("db/sync/edge1", first); /* overtaken */
+    expect_peer_refused("db/sync/edge1", first, again);
+    expect_peer_refused("db/sync/edge1", second, again);
+    struct slice third = rows();
+    decoder.utc_us = said_us + PEER_WINDOW_US + 1;
+    expect_peer_refused("db/sync/edge1", third, again);
+    decoder.utc_us = said_us - PEER_WINDOW_US - 1;
+    expect_peer_refused("db/sync/edge1", third, again);
+    decoder.utc_us = said_us + PEER_WINDOW_US;
+    expect_rows("db/sync/edge1", third);
+    decoder.utc_us = REEL_UTC_US;
+}
+
+/* A page of another asking, or of whom nobody asks, is not looked at. */
+static void test_asked(void **state)
+{
+    (void)state;
+    struct trust_view *full = view;
+    struct asked others[] = {{edge2.id, ASKING + 1}, {edge3.id, ASKING}, {edge2.id, 0}};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        view = trust_view_with_asked(full, &others[i]);
+        expect_peer_refused("db/edge1", page(), unasked);
+        trust_view_unref(view);
+    }
+    view = trust_view_new();
+    expect_peer_refused("db/sync/edge1", rows(), unknown); /* not enrolled yet */
+    trust_view_unref(view);
+    view = full;
 }
 
 /* ---- db/sync ---- */
+
+static struct slice sync_text(const struct sync_message *m, const struct member *by)
+{
+    return peer_text(sync_message_encode(m, &arena), TOPIC_DB_SYNC, by, "edge1");
+}
 
 static void test_sync(void **state)
 {
@@ -246,15 +407,15 @@ static void test_sync(void **state)
                              .edge_id = edge2.id,
                              .horizon_us = REEL_UTC_US,
                              .u.digests = {1, &node}};
-    struct event *ev = decoded("db/sync/edge1", sync_message_encode(&m, &arena));
+    struct event *ev = decoded("db/sync/edge1", sync_text(&m, &edge2));
     assert_int_equal(ev->kind, EVENT_DB_SYNC);
     assert_int_equal(ev->u.db_sync.message.horizon_us, REEL_UTC_US);
     assert_false(ev->u.db_sync.proved);
     event_free(ev);
-    expect_rejected("db/sync/edge3", sync_message_encode(&m, &arena), ERR_FORMAT, NULL);
-    m.edge_id = decoder.self; /* our own, or in our name */
-    expect_rejected("db/sync/edge1", sync_message_encode(&m, &arena), ERR_FORMAT, NULL);
-    expect_rejected("db/sync/edge1", slice_str("{}"), ERR_FORMAT, NULL);
+    expect_rejected("db/sync/edge3", sync_text(&m, &edge2), ERR_FORMAT, NULL);
+    struct slice nothing = slice_str("{\"EDGE_ID\":\"edge2\"}");
+    expect_rejected("db/sync/edge1", peer_text(nothing, TOPIC_DB_SYNC, &edge2, "edge1"), ERR_FORMAT,
+                    NULL);
 }
 
 static struct possession possession_of(void)
@@ -274,9 +435,8 @@ static bool proved(const struct possession *p, const struct member *by, const st
     struct sync_message m = {.kind = SYNC_PROOF,
                              .edge_id = sender->id,
                              .u.proof = {film->video.video_id, signed_by(OBJECT_PROOF, &w, by)}};
-    struct event *ev = decoded("db/sync/edge1", sync_message_encode(&m, &arena));
-    assert_int_equal(ev->kind, EVENT_DB_SYNC);
-    bool ret = ev->u.db_sync.proved;
+    struct event *ev = decoded("db/sync/edge1", sync_text(&m, sender));
+    bool ret = ev->kind == EVENT_DB_SYNC && ev->u.db_sync.proved;
     if (ret)
         assert_true(hash_eq(&ev->u.db_sync.possession.stream, &film->stream));
     event_free(ev);
@@ -434,6 +594,11 @@ int main(void)
         cmocka_unit_test(test_status_with_a_credential),
         cmocka_unit_test(test_status_of_others),
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_nobody_signed),
+        cmocka_unit_test(test_somebody_else_signed),
+        cmocka_unit_test(test_tampered_with),
+        cmocka_unit_test(test_said_once),
+        cmocka_unit_test(test_asked),
         cmocka_unit_test(test_sync),
         cmocka_unit_test(test_proof),
         cmocka_unit_test(test_delete),

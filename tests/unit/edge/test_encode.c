@@ -301,8 +301,10 @@ static void test_bundles(void **state)
     assert_int_equal(sync_message_decode(encoded(MESSAGE_SYNC_ROWS, &m), &arena, &sync), ERR_OK);
     assert_true(sync.kind == SYNC_ROWS && id_eq(&sync.edge_id, &edge1.id));
     m = (struct message_bundle){.edge_id = edge1.id, .page = 1, .pages = 1};
+    m.asking = 7;
     assert_true(
-        slice_eq_str(encoded(MESSAGE_DB_BUNDLE, &m), "{\"claims\":[],\"page\":1,\"pages\":1}"));
+        slice_eq_str(encoded(MESSAGE_DB_BUNDLE, &m),
+                     "{\"EDGE_ID\":\"edge1\",\"asking\":7,\"claims\":[],\"page\":1,\"pages\":1}"));
 }
 
 static void test_sync(void **state)

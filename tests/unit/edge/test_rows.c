@@ -225,66 +225,6 @@ static void test_holding_of_others(void **state)
     expect(&m, ERR_FORMAT);
 }
 
-static struct catalogue_row catalogue_row(const struct reel *r)
-{
-    return (struct catalogue_row){.video_id = r->video.video_id,
-                                  .thumbnail = r->thumbnail,
-                                  .streamer_id = r->streamer->id,
-                                  .statement = r->final_statement,
-                                  .credential = member_credential(r->streamer),
-                                  .manifest = r->manifest_bytes};
-}
-
-static void test_reply(void **state)
-{
-    (void)state;
-    struct holding first = holding_of(film, &edge1);
-    struct holding second = holding_of(film, &edge2);
-    struct catalogue_row rows[4] = {catalogue_row(film), catalogue_row(film), catalogue_row(film),
-                                    catalogue_row(other)};
-    struct holding_row holdings[3];
-    struct holding_row others[2];
-    rows[0].holdings = holdings;
-    rows[1].holdings = others;
-    rows[0].holdings_n = 3; /* good, good, wrong */
-    rows[0].holdings[0] = row_of(&first, OBJECT_CUSTODY, &edge1);
-    rows[0].holdings[1] = row_of(&second, OBJECT_CUSTODY, &edge2);
-    rows[0].holdings[2] = row_of(&second, OBJECT_CUSTODY, &edge1);
-    rows[1].holdings_n = 2; /* wrong, good */
-    rows[1].holdings[0] = row_of(&first, OBJECT_CUSTODY, &edge2);
-    rows[1].holdings[1] = row_of(&second, OBJECT_CUSTODY, &edge2);
-    rows[2].statement = flipped(rows[2].statement);
-    struct db_reply m = {.n = 4, .rows = rows};
-    size_t n;
-    size_t skipped = 5;
-    const struct storage_row *out = rows_from_reply(&m, view, &arena, &n, &skipped);
-    assert_int_equal(n, 5);
-    assert_int_equal(skipped, 5 + 3);
-    assert_true(out[0].has_video && out[0].has_holding);
-    assert_true(id_eq(&out[0].holding.edge_id, &edge1.id));
-    assert_true(!out[1].has_video && out[1].has_holding);
-    assert_true(id_eq(&out[1].holding.edge_id, &edge2.id));
-    assert_true(out[2].has_video && !out[2].has_holding);
-    assert_true(!out[3].has_video && id_eq(&out[3].holding.edge_id, &edge2.id));
-    assert_true(out[4].has_video && hash_eq(&out[4].stream, &other->stream));
-}
-
-static void test_reply_empty(void **state)
-{
-    (void)state;
-    struct db_reply m = {0};
-    size_t n = 9;
-    size_t skipped = 0;
-    rows_from_reply(&m, view, &arena, &n, &skipped);
-    assert_true(n == 0 && skipped == 0);
-    struct catalogue_row row = catalogue_row(film);
-    struct trust_view *empty = trust_view_new();
-    m = (struct db_reply){.n = 1, .rows = &row};
-    rows_from_reply(&m, empty, &arena, &n, &skipped);
-    assert_true(n == 0 && skipped == 1);
-    trust_view_unref(empty);
-}
-
 /* ---- deletions and bundles ---- */
 
 static struct slice deletion_by(const struct member *signer, const struct member *streamer)
@@ -450,8 +390,6 @@ int main(void)
         cmocka_unit_test(test_video_of_others),
         cmocka_unit_test(test_holding_corrupted),
         cmocka_unit_test(test_holding_of_others),
-        cmocka_unit_test(test_reply),
-        cmocka_unit_test(test_reply_empty),
         cmocka_unit_test(test_deletion),
         cmocka_unit_test(test_deletion_of_others),
         cmocka_unit_test(test_bundle),

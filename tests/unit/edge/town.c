@@ -23,6 +23,7 @@ struct stage *town_add(struct town *t, const struct stage_spec *spec)
     t->now_us = s->now_us;
     t->utc_us = s->utc_us;
     stage_do(s, event_new(EVENT_BUS_UP));
+    t->once[t->n] = once_new();
     t->s[t->n++] = s;
     return s;
 }
@@ -41,6 +42,8 @@ void town_free(struct town *t)
     for (size_t i = 0; i < t->n; i++)
         if (t->s[i])
             stage_free(t->s[i]);
+    for (size_t i = 0; i < t->n; i++)
+        once_free(t->once[i]);
     arena_release(&t->arena);
     free(t);
 }
@@ -55,7 +58,8 @@ static void deliver(struct town *t, size_t to, struct slice topic, struct slice 
 {
     struct sig_cache cache = {0};
     struct stage *s = t->s[to];
-    struct decoder d = {.self = s->edge.id, .budget = &t->budget};
+    struct decoder d = {
+        .self = s->edge.id, .budget = &t->budget, .once = t->once[to], .utc_us = s->utc_us};
     struct msg *msg = msg_new(topic, payload, NULL);
     stage_do(s, decode(&d, core_trust_view(s->core), &cache, msg));
 }

@@ -5,6 +5,7 @@
  * of db, edge/status) is encoded, delivered and decoded as it would be; the
  * rest is dropped. Small and lossless, for tests of one machine at a time.
  */
+#include "edge/once.h"
 #include "tests/unit/edge/stage.h"
 
 enum { TOWN_STAGES_MAX = 8, TOWN_STEP_US = 10 * 1000 };
@@ -13,6 +14,7 @@ struct town {
     size_t n;
     struct stage *s[TOWN_STAGES_MAX]; /* owned; NULL: it is down */
     bool cut[TOWN_STAGES_MAX];        /* nothing from or to it arrives */
+    struct once *once[TOWN_STAGES_MAX];
     struct budget budget;
     struct arena arena;
     uint64_t now_us, utc_us;

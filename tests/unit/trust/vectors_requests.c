@@ -3,7 +3,9 @@
 #include "base/mem.h"
 #include "tests/unit/trust/fixture.h"
 #include "tests/unit/trust/vectors.h"
+#include "trust/peer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A field as it stands in the JSON object, and its text in the hash. */
@@ -169,6 +171,40 @@ static void put_thumbnail(struct json *j, const char *text)
     json_close(j, '}');
 }
 
+/* A message between edges: the text, and the same with its signature as it travels. */
+static void put_peer(struct json *j, const char *topic, const char *to, const char *text)
+{
+    struct signkey key = fixture_key(KEY_EDGE);
+    struct peer_said p = {.zone_id = fixture_id("zone1"),
+                          .from = fixture_id("edge1"),
+                          .topic = slice_str(topic),
+                          .time_us = fixture_now_us,
+                          .text = hash_of(slice_str(text), (struct slice){0})};
+    uint8_t body_bytes[512], blob[8 + SIGNATURE_BYTES];
+    char blob_text[128], message[1024];
+    if (*to)
+        p.to = fixture_id(to);
+    struct writer body = writer_of(body_bytes, sizeof(body_bytes));
+    peer_said_encode(&p, &body);
+    struct signature sig = peer_said_sign(&p, &key);
+    struct writer b = writer_of(blob, sizeof(blob));
+    write_u64(&b, p.time_us);
+    write_bytes(&b, sig.b, SIGNATURE_BYTES);
+    b64_encode(slice_of(blob, b.len), blob_text);
+    snprintf(message, sizeof(message), "%.*s,\"sig\":\"%s\"}", (int)strlen(text) - 1, text,
+             blob_text);
+    json_open(j, NULL, '{');
+    json_text(j, "topic", slice_str(topic));
+    json_text(j, "to", slice_str(to));
+    json_text(j, "signed_by", slice_str(fixture_key_name(KEY_EDGE)));
+    json_u64(j, "time", p.time_us);
+    json_text(j, "text", slice_str(text));
+    json_hash(j, "text_hash", &p.text);
+    json_hex(j, "body", slice_of(body_bytes, body.len));
+    json_text(j, "message", slice_str(message));
+    json_close(j, '}');
+}
+
 void vectors_requests(struct json *j)
 {
     struct video v = fixture_video();
@@ -195,6 +231,15 @@ void vectors_requests(struct json *j)
     json_close(j, ']');
 
     put_enrolment(j);
+
+    json_open(j, "between_edges", '[');
+    put_peer(j, "db", "", "{\"ID\":\"edge1\",\"from\":\"edge2\",\"form\":\"bundle\",\"asking\":7}");
+    put_peer(j, "db", "edge2",
+             "{\"EDGE_ID\":\"edge1\",\"asking\":7,\"claims\":[],\"page\":1,\"pages\":1}");
+    put_peer(j, "db/sync", "edge2",
+             "{\"EDGE_ID\":\"edge1\",\"sync\":\"want\",\"horizon\":1795255200000000,"
+             "\"want\":\"AAAAAAAAAAAAAAAAAAAAAAAA\"}");
+    json_close(j, ']');
 
     json_open(j, "tokens", '[');
     put_token(j, "5f0c6a1e9b7d4c3f8a2e1d0c9b8a7f6e", fixture_now_us);

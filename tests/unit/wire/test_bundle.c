@@ -36,6 +36,13 @@ static struct bundle decoded(struct slice text)
     return b;
 }
 
+/* As the only page of an answer. */
+static struct slice page_of(struct bundle_out *b)
+{
+    struct id id = sample_id("edge1");
+    return bundle_end_db(b, &id, 7, 1, 1);
+}
+
 /* Each credential once, under its place; an empty list is left out, but for the claims. */
 static void test_as_written(void **state)
 {
@@ -43,7 +50,8 @@ static void test_as_written(void **state)
     struct id id = sample_id("e");
     struct bundle_out *b = bundle_start(&arena);
     assert_true(bundle_empty(b));
-    assert_true(slice_eq_str(bundle_end_db(b, 1, 1), "{\"claims\":[],\"page\":1,\"pages\":1}"));
+    assert_true(slice_eq_str(
+        page_of(b), "{\"EDGE_ID\":\"edge1\",\"asking\":7,\"claims\":[],\"page\":1,\"pages\":1}"));
     struct bundle_claim one = claim_of("abc", "def"), gone = claim_of("ghi", "def");
     struct bundle_claim by_zone = claim_of("jkl", "");
     struct holding_row h = {OBJECT_CUSTODY, slice_str("mno"), slice_str("pqr")};
@@ -73,7 +81,7 @@ static void test_all_three_messages_are_read(void **state)
     struct bundle_claim gone = claim_of("ghi", ""), one = claim_of("abc", "def");
     gone.deleted = true;
     assert_true(bundle_add_claim(b, &gone) && bundle_add_claim(b, &one));
-    struct slice texts[] = {bundle_end_db(b, 7, 9), bundle_end_update(b, &id),
+    struct slice texts[] = {bundle_end_db(b, &id, 1, 7, 9), bundle_end_update(b, &id),
                             bundle_end_sync(b, &id)};
     for (size_t i = 0; i < 3; i++) {
         struct bundle got = decoded(texts[i]);
@@ -109,8 +117,8 @@ static void test_limits_of_bytes(void **state)
     while (bundle_add_holding(b, &holding))
         n++;
     assert_in_range(n, 1, BUNDLE_ROWS_MAX - 1);
-    struct slice texts[] = {bundle_end_db(b, UINT32_MAX, UINT32_MAX), bundle_end_update(b, &id),
-                            bundle_end_sync(b, &id)};
+    struct slice texts[] = {bundle_end_db(b, &id, UINT64_MAX, UINT32_MAX, UINT32_MAX),
+                            bundle_end_update(b, &id), bundle_end_sync(b, &id)};
     for (size_t i = 0; i < 3; i++) {
         assert_in_range(texts[i].len, BUNDLE_BYTES_MAX - 1024, BUNDLE_BYTES_MAX);
         assert_int_equal(decoded(texts[i]).holdings_n, n);
@@ -126,12 +134,12 @@ static void test_what_does_not_fit_leaves_no_trace(void **state)
     large.thumbnail = sample_text(&arena, 'x', THUMBNAIL_BYTES_MAX);
     while (bundle_add_claim(b, &large))
         ;
-    struct bundle before = decoded(bundle_end_db(b, 1, 1));
+    struct bundle before = decoded(page_of(b));
     large.credential = slice_str("another");
     assert_false(bundle_add_claim(b, &large));
     large.deleted = true; /* which is short: its thumbnail is not written */
     assert_true(bundle_add_claim(b, &large));
-    struct slice text = bundle_end_db(b, 1, 1);
+    struct slice text = page_of(b);
     struct bundle after = decoded(text);
     assert_int_equal(after.claims_n, before.claims_n + 1);
     assert_true(slice_eq_str(after.claims[after.claims_n - 1].credential, "another"));
@@ -149,12 +157,12 @@ static void test_limits_of_counts(void **state)
         assert_true(bundle_add_holding(b, &h));
     assert_false(bundle_add_holding(b, &h));
     assert_true(bundle_add_claim(b, &claim));
-    assert_int_equal(decoded(bundle_end_db(b, 1, 1)).holdings_n, BUNDLE_ROWS_MAX);
+    assert_int_equal(decoded(page_of(b)).holdings_n, BUNDLE_ROWS_MAX);
     b = bundle_start(&arena);
     for (size_t i = 0; i < BUNDLE_ROWS_MAX; i++)
         assert_true(bundle_add_claim(b, &claim) && bundle_add_claim(b, &gone));
     assert_false(bundle_add_claim(b, &claim) || bundle_add_claim(b, &gone));
-    struct slice text = bundle_end_db(b, 1, 1);
+    struct slice text = page_of(b);
     assert_int_equal(decoded(text).claims_n, 2 * BUNDLE_ROWS_MAX);
     bool found = false;
     struct bundle got;
@@ -173,7 +181,7 @@ static void test_limits_of_counts(void **state)
     }
     claim.credential = slice_str("one too many");
     assert_false(bundle_add_claim(b, &claim));
-    text = bundle_end_db(b, 1, 1);
+    text = page_of(b);
     assert_int_equal(decoded(text).holdings_n, BUNDLE_CREDENTIALS_MAX);
     more = sample_edit(&arena, text, "\"credentials\":[", "\"credentials\":[\"AAAA\",");
     assert_int_equal(bundle_decode(more, &arena, &found, &got), ERR_LIMIT);
