@@ -52,21 +52,9 @@ static bool uint_parse(const char *text, uint64_t *ret)
     return true;
 }
 
-static void wiped_free(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
-static void wiped_free_ptr(char **text)
-{
-    wiped_free(*text);
-}
-
 static void value_free(struct option *o)
 {
-    wiped_free(o->value);
+    mem_free_secret(o->value);
     o->value = NULL;
 }
 
@@ -150,7 +138,7 @@ static enum err load_surroundings(struct option *options, const char *env_file, 
 }
 
 /* The option that a flag names, as "--name", "--name=value" or "-n"; the value if it is inside. */
-static struct option *flag_option(struct option *options, const char *flag, const char **ret_value)
+static struct option *flag_option(struct option *options, char *flag, char **ret_value)
 {
     *ret_value = NULL;
     if (flag[1] != '-') {
@@ -165,10 +153,17 @@ static struct option *flag_option(struct option *options, const char *flag, cons
     return find(options, slice_of(flag + 2, name_len));
 }
 
+/* A secret on the command line is there for all to read until this. */
+static void wipe_argument(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+}
+
 /* One flag at argv[*i]; consumes its value. */
 static enum err load_flag(struct option *options, int argc, char **argv, int *i, char *ret_error)
 {
-    const char *value;
+    char *value;
     struct option *o = flag_option(options, argv[*i], &value);
     char where[ENV_NAME_BYTES_MAX];
     snprintf(where, sizeof(where), "%.*s", (int)strcspn(argv[*i], "="), argv[*i]);
@@ -179,27 +174,31 @@ static enum err load_flag(struct option *options, int argc, char **argv, int *i,
     if (o->secret) {
         char name[ENV_NAME_BYTES_MAX];
         env_name(o, name);
+        wipe_argument(value ? value : *i + 1 < argc ? argv[*i + 1] : NULL);
         snprintf(ret_error, CONFIG_ERROR_BYTES,
                  "%s is no option, for all can read a command line; set %s in the environment or "
                  "in .env",
                  where, name);
         return ERR_FORMAT;
     }
-    if (value)
-        return set(o, slice_str(value), where, ret_error);
-    if (o->kind == OPTION_FLAG)
+    if (!value && o->kind == OPTION_FLAG)
         return set(o, slice_str("1"), where, ret_error);
-    if (*i + 1 >= argc) {
+    if (!value && *i + 1 >= argc) {
         snprintf(ret_error, CONFIG_ERROR_BYTES, "%s needs a value: %s", where, o->help);
         return ERR_FORMAT;
     }
-    return set(o, slice_str(argv[++*i]), where, ret_error);
+    if (!value)
+        value = argv[++*i];
+    enum err err = set(o, slice_str(value), where, ret_error);
+    if (o->wiped)
+        wipe_argument(value);
+    return err;
 }
 
 enum err config_load(struct option *options, int argc, char **argv, const char **ret_positional,
                      int *ret_positional_n, char ret_error[static CONFIG_ERROR_BYTES])
 {
-    CLEANUP(wiped_free_ptr) char *env_file = NULL;
+    CLEANUP(mem_free_secret_ptr) char *env_file = NULL;
     size_t len;
     enum err err = file_read(".env", CONFIG_ENV_FILE_BYTES_MAX, &env_file, &len);
     if (err != ERR_OK && err != ERR_UNKNOWN) {
@@ -232,7 +231,7 @@ void config_release(struct option *options)
 void config_forget(struct option *options)
 {
     for (struct option *o = options; o->name; o++)
-        if (o->secret)
+        if (o->secret || o->wiped)
             value_free(o);
 }
 

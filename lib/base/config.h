@@ -7,7 +7,8 @@
  * --help, so the reference cannot drift from the code. An option whose derived
  * name belongs to somebody else (--user and $USER) names its variable itself.
  *
- * A secret is never a flag: every user of the machine can read a command line.
+ * A secret is no flag: every user of the machine can read a command line. Where one may stand
+ * there all the same, its text is overwritten as soon as it is read.
  */
 #include "base/err.h"
 #include "base/slice.h"
@@ -24,6 +25,7 @@ struct option {
     uint64_t min, max; /* OPTION_UINT */
     char letter;       /* 'o' for -o; 0: none */
     bool secret;       /* from the environment or .env alone; wiped when released */
+    bool wiped;        /* a secret that may be a flag, too: argv is overwritten; may not be both */
     const char *env;   /* its environment name where the derived one means something else */
     char *value;       /* filled by config_load; owned by the table; NULL: none */
 };
@@ -33,7 +35,8 @@ struct option {
  * options        ends with an entry whose name is NULL.
  * argc, argv     what follows the program or command name; flags and
  *                positional arguments may be mixed; "--" ends the flags; a
- *                lone "-" is positional.
+ *                lone "-" is positional. Secrets in it, also those that are refused, are
+ *                overwritten with zero bytes, in argv and so in /proc/PID/cmdline.
  * ret_positional argc pointers' room; the positional arguments, borrowed.
  * ret_error      the sentence for the user when ERR_FORMAT is returned.
  * Returns ERR_OK; ERR_FORMAT: unknown flag, missing or malformed value, a secret as a flag.

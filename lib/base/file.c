@@ -98,6 +98,11 @@ enum err file_write(const char *path, struct slice bytes)
     return sync_folder_of(path);
 }
 
+enum err file_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? sync_folder_of(to) : ERR_IO;
+}
+
 bool file_is_open(const char *path)
 {
     struct stat st;

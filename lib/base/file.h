@@ -18,6 +18,9 @@ enum err file_read(const char *path, size_t max_bytes, char **ret_bytes, size_t 
  */
 enum err file_write(const char *path, struct slice bytes);
 
+/* file_rename: give a file another's place, on disk when it returns. ERR_IO: errno tells. */
+enum err file_rename(const char *from, const char *to);
+
 /* file_is_open: whether there is such a file, and users other than its own may use it. */
 bool file_is_open(const char *path);
 

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void *must(void *ptr, size_t n)
 {
@@ -35,4 +36,16 @@ void *mem_resize(void *ptr, size_t n)
 void mem_free_ptr(void *pp)
 {
     free(*(void **)pp);
+}
+
+void mem_free_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+void mem_free_secret_ptr(char **text)
+{
+    mem_free_secret(*text);
 }

@@ -22,4 +22,8 @@ void *mem_resize(void *ptr, size_t n);
 /* mem_free_ptr: free what *pp points to, for CLEANUP(mem_free_ptr); pp is any T**. */
 void mem_free_ptr(void *pp);
 
+/* mem_free_secret: overwrite a text, and free it. NULL is fine. _ptr: for CLEANUP. */
+void mem_free_secret(char *text);
+void mem_free_secret_ptr(char **text);
+
 #endif

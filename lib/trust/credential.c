@@ -41,14 +41,17 @@ enum err credential_open(struct slice bytes, const struct zone_params *zone, str
     struct slice body;
     struct signature sig;
     struct credential c;
+    struct pubkey pk;
     enum err err = signed_split(bytes, &body, &sig);
     if (err == ERR_OK)
         err = credential_decode(body, &c);
     if (err != ERR_OK)
         return err;
-    if (!id_eq(&c.zone_id, &zone->zone_id) || c.key_epoch != zone->key_epoch)
+    if (!id_eq(&c.zone_id, &zone->zone_id))
         return ERR_UNAUTHORIZED;
-    err = object_check(OBJECT_CREDENTIAL, body, &sig, &zone->sign_pk);
+    err = zone_key_of(zone, c.key_epoch, &pk);
+    if (err == ERR_OK)
+        err = object_check(OBJECT_CREDENTIAL, body, &sig, &pk);
     if (err == ERR_OK)
         *ret = c;
     return err;

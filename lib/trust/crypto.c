@@ -141,11 +141,18 @@ void boxkey_from_secret(const uint8_t sk[static KEY_BYTES], struct boxkey *ret)
     crypto_scalarmult_base(ret->pk.b, ret->sk);
 }
 
+/* libsodium's secret key: seed ‖ public key. */
+static void secret_of(const struct signkey *key,
+                      uint8_t ret[static crypto_sign_ed25519_SECRETKEYBYTES])
+{
+    memcpy(ret, key->seed, KEY_BYTES);
+    memcpy(ret + KEY_BYTES, key->pk.b, KEY_BYTES);
+}
+
 struct signature crypto_sign(const struct signkey *key, struct slice bytes)
 {
-    uint8_t sk[crypto_sign_ed25519_SECRETKEYBYTES]; /* libsodium's is seed ‖ public key */
-    memcpy(sk, key->seed, KEY_BYTES);
-    memcpy(sk + KEY_BYTES, key->pk.b, KEY_BYTES);
+    uint8_t sk[crypto_sign_ed25519_SECRETKEYBYTES];
+    secret_of(key, sk);
     struct signature sig;
     crypto_sign_ed25519_detached(sig.b, NULL, address(bytes), bytes.len, sk);
     crypto_wipe(sk, sizeof(sk));
@@ -173,6 +180,28 @@ enum err seal_open(const struct boxkey *key, struct slice sealed, uint8_t *ret)
     if (crypto_box_seal_open(ret, sealed.ptr, sealed.len, key->pk.b, key->sk) != 0)
         return ERR_SIGNATURE;
     return ERR_OK;
+}
+
+enum err seal_to_signer(const struct pubkey *pk, struct slice plain, uint8_t *ret)
+{
+    struct pubkey box_pk;
+    if (crypto_sign_ed25519_pk_to_curve25519(box_pk.b, pk->b) != 0)
+        return ERR_FORMAT;
+    seal_to(&box_pk, plain, ret);
+    return ERR_OK;
+}
+
+enum err seal_open_signer(const struct signkey *key, struct slice sealed, uint8_t *ret)
+{
+    struct boxkey box;
+    uint8_t sk[crypto_sign_ed25519_SECRETKEYBYTES];
+    secret_of(key, sk);
+    crypto_sign_ed25519_sk_to_curve25519(box.sk, sk);
+    boxkey_from_secret(box.sk, &box);
+    enum err err = seal_open(&box, sealed, ret);
+    crypto_wipe(sk, sizeof(sk));
+    crypto_wipe(&box, sizeof(box));
+    return err;
 }
 
 enum err password_hash(struct slice password, char ret[static PASSWORD_HASH_BYTES])

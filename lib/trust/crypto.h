@@ -94,6 +94,13 @@ enum err crypto_verify(const struct pubkey *pk, struct slice bytes, const struct
 
 /* seal_to: ret has plain.len + SEAL_OVERHEAD_BYTES bytes' room. */
 void seal_to(const struct pubkey *box_pk, struct slice plain, uint8_t *ret);
+/*
+ * seal_to_signer: as seal_to, to whoever holds the signing key of pk (its Ed25519 point as X25519).
+ * ERR_FORMAT: pk is no point. seal_open_signer: as seal_open, with that signing key.
+ */
+enum err seal_to_signer(const struct pubkey *pk, struct slice plain, uint8_t *ret);
+enum err seal_open_signer(const struct signkey *key, struct slice sealed, uint8_t *ret);
+
 /* seal_open: ret has sealed.len - SEAL_OVERHEAD_BYTES bytes' room. ERR_SIGNATURE: not for this key.
  */
 enum err seal_open(const struct boxkey *key, struct slice sealed, uint8_t *ret);

@@ -68,6 +68,7 @@ enum err chunk_cut(struct chunk_cutter *c, enum chunk_kind kind, uint16_t flags,
         .chunk =
             {
                 .stream = c->stream,
+                .track = c->track,
                 .kind = kind,
                 .flags = flags,
                 .number = c->next_number,
@@ -118,6 +119,7 @@ struct manifest chunk_cutter_manifest(const struct chunk_cutter *c)
 {
     return (struct manifest){
         .stream = c->stream,
+        .track = c->track,
         .chunks = c->next_number - 1,
         .bytes = c->bytes,
         .root = merkle_root(&c->statements),

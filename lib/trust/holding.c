@@ -1,9 +1,7 @@
-/* What an edge says of what it holds (receipt, custody, presence), and the zone's revocations. */
+/* What an edge says of what it holds: receipt, custody, presence. */
 #include "base/check.h"
 #include "trust/body.h"
 #include "trust/object.h"
-
-enum { REVOCATION_BYTES = 16 };
 
 void receipt_encode(const struct receipt *r, struct writer *w)
 {
@@ -95,47 +93,4 @@ enum err holding_open(enum object_type type, struct slice bytes, const struct pu
     if (err == ERR_OK)
         *ret = h;
     return err;
-}
-
-void revocations_encode(const struct revocations *r, struct writer *w)
-{
-    CHECK(r->n <= REVOCATIONS_MAX && r->entries.len == (size_t)r->n * REVOCATION_BYTES);
-    write_u8(w, OBJECT_VERSION);
-    write_id(w, &r->zone_id);
-    write_u32(w, r->key_epoch);
-    write_u64(w, r->number);
-    write_u64(w, r->issued_us);
-    write_u64(w, r->next_us);
-    write_u32(w, r->n);
-    write_bytes(w, r->entries.ptr, r->entries.len);
-}
-
-enum err revocations_decode(struct slice body, struct revocations *ret)
-{
-    struct body b = body_of(body);
-    struct revocations r = {0};
-    body_version(&b);
-    body_id(&b, &r.zone_id);
-    r.key_epoch = read_u32(&b.r);
-    r.number = read_u64(&b.r);
-    r.issued_us = read_u64(&b.r);
-    r.next_us = read_u64(&b.r);
-    r.n = read_u32(&b.r);
-    if (r.n > REVOCATIONS_MAX)
-        body_refuse(&b, ERR_LIMIT);
-    r.entries = read_bytes(&b.r, (size_t)r.n * REVOCATION_BYTES);
-    enum err err = body_end(&b);
-    if (err == ERR_OK)
-        *ret = r;
-    return err;
-}
-
-struct revocation revocations_at(const struct revocations *r, uint32_t i)
-{
-    CHECK(i < r->n);
-    struct reader reader = reader_of(slice_from(r->entries, (size_t)i * REVOCATION_BYTES));
-    struct revocation entry;
-    entry.serial = read_u64(&reader);
-    entry.since_us = read_u64(&reader);
-    return entry;
 }

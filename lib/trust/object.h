@@ -26,7 +26,8 @@ enum {
     CODECS_BYTES_MAX = 128,
     THUMBNAIL_BYTES_MAX = 12288,
     ZONE_LINKS_MAX = 8,
-    REVOCATIONS_MAX = 4096,
+    /* A list and the parameters of a zone, as base64, fit one message together. */
+    REVOCATIONS_MAX = 2900,
     REVOCATIONS_BODY_BYTES_MAX = 1 + 4 + ID_BYTES_MAX + 4 + 8 + 8 + 8 + 4 + REVOCATIONS_MAX * 16,
     DELEGATION_TRACKS_MAX = 16,
     OBJECT_BYTES_MAX = 4096, /* any signed object of this file but a revocation list */
@@ -235,7 +236,7 @@ void deletion_encode(const struct deletion *d, struct writer *w);
 enum err deletion_decode(struct slice body, struct deletion *ret);
 void revocations_encode(const struct revocations *r, struct writer *w);
 enum err revocations_decode(struct slice body, struct revocations *ret);
-struct revocation revocations_at(const struct revocations *r, uint32_t i);
+struct revocation revocations_at(const struct revocations *r, uint32_t i); /* serials ascend */
 void node_status_encode(const struct node_status *s, struct writer *w);
 enum err node_status_decode(struct slice body, struct node_status *ret);
 void possession_encode(const struct possession *p, struct writer *w);
@@ -269,15 +270,50 @@ enum err zone_open(struct slice bytes, struct zone_params *ret);
 enum err zone_accept(const struct zone_params *pin, const struct zone_params *offered);
 
 /*
- * credential_open: decode, and verify that this zone signed it (id, epoch, key).
- * Dates are not looked at: credential_valid_at does.
- * ERR_FORMAT, ERR_LIMIT, ERR_SIGNATURE; ERR_UNAUTHORIZED: another zone or epoch.
+ * zone_key_of: the key that signed for the zone in an epoch: the current one, or one that the
+ * links lead back to (they are part of what the current key signed, and count as its word).
+ * ERR_NOT_READY: an epoch after these parameters: ask for newer ones. ERR_UNAUTHORIZED: no link
+ * leads there.
+ */
+enum err zone_key_of(const struct zone_params *zone, uint32_t epoch, struct pubkey *ret);
+
+/*
+ * credential_open: decode, and verify that this zone signed it (id, epoch, the epoch's key).
+ * Dates and revocations are not looked at: credential_valid_at and revocations_revoked do.
+ * ERR_FORMAT, ERR_LIMIT, ERR_SIGNATURE; ERR_UNAUTHORIZED: another zone, or an epoch that nothing
+ * leads back to; ERR_NOT_READY: a later epoch: newer parameters are needed.
  * ret borrows from bytes.
  */
 enum err credential_open(struct slice bytes, const struct zone_params *zone,
                          struct credential *ret);
 /* credential_valid_at: not_before <= t < not_after. */
 bool credential_valid_at(const struct credential *c, uint64_t utc_us);
+
+/*
+ * revocations_open: decode, and verify that this zone's current key signed it: an older key may
+ * not. ERR_FORMAT (serials that do not ascend, too), ERR_LIMIT, ERR_SIGNATURE; ERR_UNAUTHORIZED:
+ * another zone or an older epoch; ERR_NOT_READY: a later epoch. ret borrows from bytes.
+ */
+enum err revocations_open(struct slice bytes, const struct zone_params *zone,
+                          struct revocations *ret);
+/*
+ * revocations_newer: whether a list replaces another: by epoch, then by number, then by time of
+ * issue. Whoever stole a key can give out a list of the greatest number; a rotation ends its word.
+ */
+bool revocations_newer(const struct revocations *list, const struct revocations *than);
+/* revocations_since: since when a serial is revoked, in *ret_us; false: it is not. O(log n). */
+bool revocations_since(const struct revocations *list, uint64_t serial, uint64_t *ret_us);
+/* revocations_revoked: whether it is, at this time. */
+bool revocations_revoked(const struct revocations *list, uint64_t serial, uint64_t at_us);
+
+/*
+ * zone_deletion_open: a deletion signed by the zone, in any epoch that these parameters lead back
+ * to; it names no epoch, so one that nobody signed costs a verification for each. Whether it is
+ * about this zone is the caller's to ask, as with deletion_open. ERR_FORMAT, ERR_SIGNATURE.
+ * Borrowing.
+ */
+enum err zone_deletion_open(struct slice bytes, const struct zone_params *zone,
+                            struct deletion *ret);
 
 /* X_open: decode body ‖ signature and verify it against pk. ERR_FORMAT, ERR_SIGNATURE. Borrowing.
  */
@@ -289,6 +325,7 @@ enum err holding_open(enum object_type type, struct slice bytes, const struct pu
 enum err deletion_open(struct slice bytes, const struct pubkey *pk, struct deletion *ret);
 enum err node_status_open(struct slice bytes, const struct pubkey *pk, struct node_status *ret);
 enum err possession_open(struct slice bytes, const struct pubkey *pk, struct possession *ret);
+enum err delegation_open(struct slice bytes, const struct pubkey *pk, struct delegation *ret);
 
 /* One field of a signed request, as its canonical text (docs/PROTOCOL.md §2.3). Borrowed. */
 struct field {

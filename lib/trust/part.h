@@ -113,6 +113,7 @@ enum err part_verify(const struct part *p, struct sig_cache *cache);
  */
 struct chunk_cutter {
     struct hash stream;
+    uint16_t track;            /* 0 at first; may be set before the first chunk */
     const struct signkey *key; /* borrowed */
     uint32_t part_bytes;
     uint32_t next_number; /* 1 at first */

@@ -16,7 +16,8 @@ static void patch_count(struct proof_writer *w)
 
 enum err proof_writer_init(struct proof_writer *w, const struct proof_head *head)
 {
-    const struct slice objects[] = {head->zone, head->credential, head->video, head->manifest};
+    const struct slice objects[] = {head->zone,     head->credential, head->video,
+                                    head->manifest, head->receipt,    head->receipt_credential};
     enum { OBJECTS_N = sizeof(objects) / sizeof(objects[0]) };
     for (size_t i = 0; i < OBJECTS_N; i++)
         if (objects[i].len > OBJECT_BYTES_MAX)
@@ -50,6 +51,25 @@ enum err proof_writer_add(struct proof_writer *w, const struct proof_entry *entr
     w->len += bytes.len;
     w->chunks_n++;
     patch_count(w);
+    return ERR_OK;
+}
+
+enum err proof_writer_rehead(struct proof_writer *w, const struct proof_head *head)
+{
+    struct proof_writer next;
+    enum err err = proof_writer_init(&next, head);
+    if (err != ERR_OK)
+        return err;
+    size_t entries_at = w->count_at + 4;
+    size_t len = w->len - entries_at;
+    next.cap = next.len + len + PROOF_FIRST_CAP_BYTES;
+    next.buf = mem_resize(next.buf, next.cap);
+    memcpy(next.buf + next.len, w->buf + entries_at, len);
+    next.len += len;
+    next.chunks_n = w->chunks_n;
+    patch_count(&next);
+    proof_writer_release(w);
+    *w = next;
     return ERR_OK;
 }
 
@@ -90,6 +110,8 @@ enum err proof_open(struct slice bytes, struct proof *ret)
     p.head.credential = read_limited(&r, OBJECT_BYTES_MAX, &err);
     p.head.video = read_limited(&r, OBJECT_BYTES_MAX, &err);
     p.head.manifest = read_limited(&r, OBJECT_BYTES_MAX, &err);
+    p.head.receipt = read_limited(&r, OBJECT_BYTES_MAX, &err);
+    p.head.receipt_credential = read_limited(&r, OBJECT_BYTES_MAX, &err);
     p.chunks_n = read_u32(&r);
     if (p.chunks_n > PROOF_CHUNKS_MAX && err == ERR_OK)
         err = ERR_LIMIT;

@@ -13,14 +13,15 @@ enum {
     /* 27 hours of film at a chunk a second, in 23 MB: a process has 64. */
     PROOF_CHUNKS_MAX = 100 * 1000,
     PROOF_ENTRY_BYTES_MAX = 4 + STATEMENT_BYTES_MAX + SIGNATURE_BYTES,
-    PROOF_HEAD_BYTES_MAX = 4 + 4 * (4 + OBJECT_BYTES_MAX) + 4,
+    PROOF_HEAD_BYTES_MAX = 4 + 6 * (4 + OBJECT_BYTES_MAX) + 4,
     PROOF_BYTES_MAX = PROOF_HEAD_BYTES_MAX + PROOF_CHUNKS_MAX * PROOF_ENTRY_BYTES_MAX,
 };
 
 /* The signed objects that stand before the chunks. Borrowed. */
 struct proof_head {
     struct slice zone, credential, video;
-    struct slice manifest; /* empty: none */
+    struct slice manifest;                    /* empty: none */
+    struct slice receipt, receipt_credential; /* that it was stored, by whom; empty: none */
 };
 
 /* One chunk's. */
@@ -42,6 +43,8 @@ enum err proof_writer_init(struct proof_writer *w, const struct proof_head *head
 /* proof_writer_add: copies the next chunk's entry. ERR_LIMIT: there are PROOF_CHUNKS_MAX already.
  */
 enum err proof_writer_add(struct proof_writer *w, const struct proof_entry *entry);
+/* proof_writer_rehead: another head, before the same chunks. ERR_LIMIT: as proof_writer_init. */
+enum err proof_writer_rehead(struct proof_writer *w, const struct proof_head *head);
 /* proof_writer_bytes: the file so far; borrowed until the next call. */
 struct slice proof_writer_bytes(const struct proof_writer *w);
 /* proof_writer_release: zeroed is fine. */

@@ -194,3 +194,18 @@ enum err delegation_decode(struct slice body, struct delegation *ret)
         *ret = d;
     return err;
 }
+
+enum err delegation_open(struct slice bytes, const struct pubkey *pk, struct delegation *ret)
+{
+    struct slice body;
+    struct signature sig;
+    struct delegation d;
+    enum err err = signed_split(bytes, &body, &sig);
+    if (err == ERR_OK)
+        err = delegation_decode(body, &d);
+    if (err == ERR_OK)
+        err = object_check(OBJECT_DELEGATION, body, &sig, pk);
+    if (err == ERR_OK)
+        *ret = d;
+    return err;
+}

@@ -5,6 +5,7 @@
  * Invariants
  *   I1  what is accepted was signed by the pinned key, or by a key that a chain
  *       of signatures leads to from there, at ever greater epochs.
+ *   I2  a walk back along the links goes to ever smaller epochs, and ends.
  */
 #include "base/check.h"
 #include "trust/body.h"
@@ -131,4 +132,47 @@ enum err zone_accept(const struct zone_params *pin, const struct zone_params *of
     if (!leads_to(&pin->sign_pk, pin->key_epoch, key_alone, offered))
         return ERR_UNAUTHORIZED;
     return ERR_OK;
+}
+
+/*
+ * From a key of these parameters to the one before it. Nothing is verified: the current key
+ * signed the links, and a walk forth from a pin (zone_accept) has asked for their own signatures.
+ */
+static bool step_back(const struct zone_params *z, struct pubkey *pk, uint32_t *epoch)
+{
+    for (size_t i = 0; i < z->links_n; i++) {
+        const struct zone_link *l = &z->links[i];
+        if (l->new_epoch == *epoch && l->old_epoch < *epoch && pubkey_eq(&l->new_pk, pk)) {
+            *pk = l->old_pk;
+            *epoch = l->old_epoch;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err zone_key_of(const struct zone_params *zone, uint32_t epoch, struct pubkey *ret)
+{
+    struct pubkey pk = zone->sign_pk;
+    uint32_t at = zone->key_epoch;
+    if (epoch > at)
+        return ERR_NOT_READY;
+    while (at > epoch)
+        if (!step_back(zone, &pk, &at))
+            return ERR_UNAUTHORIZED;
+    if (at != epoch)
+        return ERR_UNAUTHORIZED;
+    *ret = pk;
+    return ERR_OK;
+}
+
+enum err zone_deletion_open(struct slice bytes, const struct zone_params *zone,
+                            struct deletion *ret)
+{
+    struct pubkey pk = zone->sign_pk;
+    uint32_t epoch = zone->key_epoch;
+    enum err err = deletion_open(bytes, &pk, ret);
+    while (err == ERR_SIGNATURE && step_back(zone, &pk, &epoch))
+        err = deletion_open(bytes, &pk, ret);
+    return err;
 }

@@ -1,6 +1,6 @@
 #ifndef WIRE_AUTH_H
 #define WIRE_AUTH_H
-/* auth/params, auth/zone, auth/user (docs/PROTOCOL.md §2.4). Conventions: wire/message.h. */
+/* auth/… (docs/PROTOCOL.md §2.4). Conventions: wire/message.h. */
 #include "wire/message.h"
 
 enum {
@@ -8,7 +8,8 @@ enum {
     PASSWORD_BYTES_MAX = 256,
     JWT_BYTES_MAX = 4096,
     SEALED_BYTES_MAX = 8192,
-    ZONE_OBJECT_BYTES_MAX = 2560,
+    BROKER_LOGIN_BYTES_MAX = 512, /* sealed */
+    BROKER_TEXT_BYTES_MAX = 128,  /* its user, its password */
 };
 
 struct params_request {
@@ -19,7 +20,8 @@ enum err params_request_decode(struct slice payload, struct arena *arena,
                                struct params_request *ret);
 
 struct params_reply {
-    struct slice params; /* signed object */
+    struct slice params;      /* signed object */
+    struct slice revocations; /* signed object: the newest list, or empty */
 };
 struct slice params_reply_encode(const struct params_reply *m, struct arena *arena);
 enum err params_reply_decode(struct slice payload, struct arena *arena, struct params_reply *ret);
@@ -37,15 +39,18 @@ struct zone_reply {
     struct slice credential; /* signed object */
     struct nonce nonce;
     struct hash proof;
+    struct slice broker; /* a broker_login sealed to the edge's key, beside the proof; or empty */
 };
 struct slice zone_reply_encode(const struct zone_reply *m, struct arena *arena);
 enum err zone_reply_decode(struct slice payload, struct arena *arena, struct zone_reply *ret);
 
-/* auth/user, outer: sealed, or the inner object itself. Either user and password, or owner_id. */
+/* auth/user, outer: sealed, or the inner object itself. One of: user and password; owner_id; renew.
+ */
 struct user_request {
     struct slice sealed;         /* raw; not empty: nothing else is filled; encode ignores it */
     struct slice user, password; /* local provider */
     struct slice owner_id;       /* JWT */
+    struct slice renew;          /* the signed credential that is to be renewed, of the key pk */
     struct pubkey pk;
     struct slice client_id;         /* may be empty (S) */
     struct signed_fields signature; /* over this object */
@@ -60,8 +65,24 @@ enum err user_request_decode(struct slice payload, struct arena *arena, struct u
 struct user_reply {
     struct slice credential; /* signed object */
     struct hash request;
+    struct slice broker; /* a broker_login sealed to the streamer's key, or empty */
 };
 struct slice user_reply_encode(const struct user_reply *m, struct arena *arena);
 enum err user_reply_decode(struct slice payload, struct arena *arena, struct user_reply *ret);
+
+/* auth/revocations. */
+struct revocations_message {
+    struct slice revocations; /* signed object */
+};
+struct slice revocations_message_encode(const struct revocations_message *m, struct arena *arena);
+enum err revocations_message_decode(struct slice payload, struct arena *arena,
+                                    struct revocations_message *ret);
+
+/* {"user","password"}: who a principal is to the broker. Sealed, never on a topic in clear. */
+struct broker_login {
+    struct slice user, password; /* both must be there */
+};
+struct slice broker_login_encode(const struct broker_login *m, struct arena *arena);
+enum err broker_login_decode(struct slice plain, struct arena *arena, struct broker_login *ret);
 
 #endif

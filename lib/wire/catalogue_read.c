@@ -1,66 +1,11 @@
 /* The catalogue as it arrives: pages, updates, and what is asked for. */
 #include "base/check.h"
+#include "base/date.h"
 #include "wire/catalogue.h"
 #include "wire/json.h"
 #include "wire/topic.h"
 
 enum { PAGE_ROWS_START = 8 };
-
-/* --- time ------------------------------------------------------------------------- */
-
-/* Days from 1970-01-01 to a date of the Gregorian calendar, year 1970 or later. */
-static uint64_t days_of(unsigned year, unsigned month, unsigned day)
-{
-    /* Years begin in March, so that the leap day is their last. */
-    unsigned y = month > 2 ? year : year - 1;
-    unsigned m = month > 2 ? month - 3 : month + 9;
-    uint64_t days = (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
-    return days - 719468; /* 1970-01-01 counted from 0000-03-01 */
-}
-
-/* The n digits at s[at]; false: they are not all digits. */
-static bool take_digits(struct slice s, size_t at, size_t n, unsigned *ret)
-{
-    unsigned v = 0;
-    if (s.len < at + n)
-        return false;
-    for (size_t i = at; i < at + n; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-        v = v * 10 + (s.ptr[i] - '0');
-    }
-    *ret = v;
-    return true;
-}
-
-/* The fraction after "YYYY-MM-DDTHH:MM:SS" in µs, and nothing or Z behind it. */
-static bool take_fraction(struct slice s, unsigned *ret_us)
-{
-    unsigned us = 0, scale = 100000;
-    if (slice_starts(s, ".")) {
-        for (s = slice_from(s, 1); s.len && s.ptr[0] >= '0' && s.ptr[0] <= '9';
-             s = slice_from(s, 1), scale /= 10)
-            us += (s.ptr[0] - '0') * scale;
-    }
-    *ret_us = us;
-    return s.len == 0 || slice_eq_str(s, "Z");
-}
-
-/* ISO 8601 in UTC, with T or a space, as clock_iso8601 and SQLite write it; 0: anything else. */
-static uint64_t time_of(struct slice s)
-{
-    unsigned year, month, day, hour, minute, second, us;
-    bool ok = take_digits(s, 0, 4, &year) && take_digits(s, 5, 2, &month) &&
-              take_digits(s, 8, 2, &day) && take_digits(s, 11, 2, &hour) &&
-              take_digits(s, 14, 2, &minute) && take_digits(s, 17, 2, &second) && s.ptr[4] == '-' &&
-              s.ptr[7] == '-' && (s.ptr[10] == 'T' || s.ptr[10] == ' ') && s.ptr[13] == ':' &&
-              s.ptr[16] == ':' && take_fraction(slice_from(s, 19), &us);
-    if (!ok || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
-        minute > 59 || second > 60)
-        return 0;
-    uint64_t seconds = ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
-    return seconds * 1000000 + us;
-}
 
 /* --- requests ----------------------------------------------------------------------- */
 
@@ -128,7 +73,7 @@ static void row_read(struct json *j, struct catalogue_row *row)
         .offline = json_text(j, "offline", EDGES_TEXT_BYTES_MAX),
         .thumbnail = json_loose_text(j, "thumbnail", THUMBNAIL_BYTES_MAX),
         .streamer_id = json_id(j, "streamer_id"),
-        .created_us = time_of(json_peek_text(j, "created_at")),
+        .created_us = clock_iso8601_read(json_peek_text(j, "created_at")),
         .statement = json_blob(j, "statement", VIDEO_OBJECT_BYTES_MAX),
         .credential = json_blob(j, "credential", CREDENTIAL_OBJECT_BYTES_MAX),
         .manifest = json_blob(j, "manifest", MANIFEST_OBJECT_BYTES_MAX),

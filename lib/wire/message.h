@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "trust/object.h"
-#include "trust/part.h"
+#include "trust/thumbnail.h"
 #include "wire/text.h"
 
 enum {
@@ -38,6 +38,10 @@ enum {
     RECEIPT_OBJECT_BYTES_MAX =
         1 + 2 * ID_FIELD_BYTES_MAX + HASH_BYTES + 2 + 4 + HASH_BYTES + 8 + SIGNATURE_BYTES,
     DELETION_OBJECT_BYTES_MAX = 1 + 3 * ID_FIELD_BYTES_MAX + 8 + SIGNATURE_BYTES,
+    REVOCATIONS_OBJECT_BYTES_MAX = REVOCATIONS_BODY_BYTES_MAX + SIGNATURE_BYTES,
+    ZONE_OBJECT_BYTES_MAX = 1 + ID_FIELD_BYTES_MAX + 2 * KEY_BYTES + 4 + 8 + 1 +
+                            ZONE_LINKS_MAX * (2 * (4 + KEY_BYTES) + SIGNATURE_BYTES) +
+                            SIGNATURE_BYTES,
     STATUS_OBJECT_BYTES_MAX =
         1 + 2 * ID_FIELD_BYTES_MAX + 1 + 3 * 8 + NODE_ROOT_BYTES + 2 * 8 + SIGNATURE_BYTES,
     PROOF_OBJECT_BYTES_MAX = 1 + 3 * ID_FIELD_BYTES_MAX + HASH_BYTES + NONCE_BYTES + 2 +

@@ -63,21 +63,52 @@ static struct machine_load load_read(struct json *j)
     return load;
 }
 
+static void put_time(struct json_out *out, const char *key, uint64_t utc_us)
+{
+    char text[ISO8601_BYTES];
+    clock_iso8601(utc_us, text);
+    json_put_str(out, key, text);
+}
+
+/* brief: what a status has room for, which many say often: no more than the rest cannot do without.
+ */
+static void contact_write(struct json_out *out, const struct zone_contact *contact, bool brief)
+{
+    json_put_uint(out, "revocations", contact->revocations);
+    if (contact->issued_us && !brief)
+        put_time(out, "revocations_issued", contact->issued_us);
+    if (contact->away || !brief)
+        json_put_str(out, "auth_edge", contact->away ? "away" : "ok");
+    if (contact->away)
+        put_time(out, "auth_edge_since", contact->since_us);
+}
+
+static struct zone_contact contact_read(struct json *j)
+{
+    struct zone_contact contact = {
+        .revocations = json_u53(j, "revocations"),
+        .issued_us = clock_iso8601_read(json_peek_text(j, "revocations_issued")),
+        .away = slice_eq_str(json_peek_text(j, "auth_edge"), "away"),
+    };
+    if (contact.away)
+        contact.since_us = clock_iso8601_read(json_peek_text(j, "auth_edge_since"));
+    return contact;
+}
+
 struct slice ping_reply_encode(const struct ping_reply *m, struct arena *arena)
 {
-    char timestamp[ISO8601_BYTES];
-    clock_iso8601(m->timestamp_us, timestamp);
     struct json_out out = json_begin(arena, 0);
     json_put_str(&out, "status", "ok");
     json_put_id(&out, "edge_id", &m->edge_id);
     load_write(&out, &m->load);
-    json_put_str(&out, "timestamp", timestamp);
+    put_time(&out, "timestamp", m->timestamp_us);
     json_put_some(&out, "zone", id_slice(&m->zone_id));
     json_put_text(&out, "version", m->version);
     json_put_uint(&out, "streams", m->streams);
     json_put_uint(&out, "viewers", m->viewers);
     json_put_uint(&out, "uptime_s", m->uptime_s);
     json_put_blob(&out, "token", m->token);
+    contact_write(&out, &m->contact, false);
     return json_end(&out);
 }
 
@@ -93,6 +124,7 @@ enum err ping_reply_decode(struct slice payload, struct arena *arena, struct pin
         .viewers = json_u32(&j, "viewers"),
         .uptime_s = json_u53(&j, "uptime_s"),
         .token = json_token(&j),
+        .contact = contact_read(&j),
     };
     if (j.err == ERR_OK)
         *ret = m;
@@ -112,6 +144,8 @@ struct slice edge_status_encode(const struct edge_status *m, struct arena *arena
     json_put_uint(&out, "uptime_s", m->uptime_s);
     json_put_blob(&out, "signed", m->signed_status);
     json_put_blob(&out, "credential", m->credential);
+    if (m->online)
+        contact_write(&out, &m->contact, true);
     return json_end(&out);
 }
 
@@ -131,6 +165,8 @@ enum err edge_status_decode(struct slice payload, struct arena *arena, struct ed
         .signed_status = json_blob(&j, "signed", STATUS_OBJECT_BYTES_MAX),
         .credential = json_blob(&j, "credential", CREDENTIAL_OBJECT_BYTES_MAX),
     };
+    if (m.online)
+        m.contact = contact_read(&j);
     json_require(&j, m.online || slice_eq_str(status, "offline"));
     if (j.err == ERR_OK)
         *ret = m;

@@ -5,6 +5,15 @@
 
 enum { VERSION_BYTES_MAX = 64 };
 
+/* How a node stands with its auth_edge. Nobody signs it: a hint for people, and for who may be
+ * asked. */
+struct zone_contact {
+    uint64_t revocations; /* number of the list in force; 0: none yet */
+    uint64_t issued_us;   /* when that list was signed last; written as ISO 8601 */
+    bool away;            /* auth_edge has not been heard lately; and then: */
+    uint64_t since_us;    /* since when; written as ISO 8601 */
+};
+
 struct ping_request {
     struct slice client_id;
 };
@@ -29,6 +38,7 @@ struct ping_reply {
     uint32_t streams, viewers;
     uint64_t uptime_s;
     struct slice token; /* raw TOKEN_BYTES; may be empty */
+    struct zone_contact contact;
 };
 struct slice ping_reply_encode(const struct ping_reply *m, struct arena *arena);
 enum err ping_reply_decode(struct slice payload, struct arena *arena, struct ping_reply *ret);
@@ -41,8 +51,9 @@ struct edge_status {
     uint64_t videos;
     uint32_t streams, viewers;
     uint64_t uptime_s;
-    struct slice signed_status; /* signed object of type `status`; empty in a last will */
-    struct slice credential;    /* the edge's, now and then; else empty */
+    struct slice signed_status;  /* signed object of type `status`; empty in a last will */
+    struct slice credential;     /* the edge's, now and then; else empty */
+    struct zone_contact contact; /* of one that is online, and without issued_us */
 };
 struct slice edge_status_encode(const struct edge_status *m, struct arena *arena);
 enum err edge_status_decode(struct slice payload, struct arena *arena, struct edge_status *ret);

@@ -66,6 +66,7 @@ struct slice upload_end_encode(const struct upload_end *m, struct arena *arena)
     json_put_str(&out, "end", "1");
     json_put_blob(&out, "manifest", m->manifest);
     json_put_blob(&out, "statement", m->statement);
+    json_put_blob(&out, "delegation", m->delegation);
     return json_end(&out);
 }
 
@@ -77,8 +78,35 @@ enum err upload_end_decode(struct slice payload, struct arena *arena, struct upl
         .streamer_id = json_id(&j, "streamer_id"),
         .manifest = json_blob(&j, "manifest", MANIFEST_OBJECT_BYTES_MAX),
         .statement = json_blob(&j, "statement", VIDEO_OBJECT_BYTES_MAX),
+        .delegation = json_blob(&j, "delegation", DELEGATION_OBJECT_BYTES_MAX),
     };
     json_require(&j, json_flag(&j, "end") && m.manifest.len > 0 && m.statement.len > 0);
+    if (j.err == ERR_OK)
+        *ret = m;
+    return j.err;
+}
+
+/* --- delegation -------------------------------------------------------------------- */
+
+struct slice upload_delegation_encode(const struct upload_delegation *m, struct arena *arena)
+{
+    struct json_out out = json_begin(arena, 0);
+    json_put_id(&out, "video_id", &m->video_id);
+    json_put_id(&out, "streamer_id", &m->streamer_id);
+    json_put_blob(&out, "delegation", m->delegation);
+    return json_end(&out);
+}
+
+enum err upload_delegation_decode(struct slice payload, struct arena *arena,
+                                  struct upload_delegation *ret)
+{
+    struct json j CLEANUP(json_close) = json_open_object(payload, arena);
+    struct upload_delegation m = {
+        .video_id = json_id(&j, "video_id"),
+        .streamer_id = json_id(&j, "streamer_id"),
+        .delegation = json_blob(&j, "delegation", DELEGATION_OBJECT_BYTES_MAX),
+    };
+    json_require(&j, m.delegation.len > 0);
     if (j.err == ERR_OK)
         *ret = m;
     return j.err;
@@ -131,12 +159,13 @@ enum err upload_ack_decode(struct slice payload, struct arena *arena, struct upl
 
 static enum err classify_json(struct slice payload, bool live, enum upload_kind *ret)
 {
-    enum { CHUNK, INIT, END, MANIFEST, FIELDS_N };
+    enum { CHUNK, INIT, END, MANIFEST, DELEGATION, FIELDS_N };
     struct json_peek fields[FIELDS_N] = {
         [CHUNK] = {.key = "chunk"},
         [INIT] = {.key = "init"},
         [END] = {.key = "end"},
         [MANIFEST] = {.key = "manifest"},
+        [DELEGATION] = {.key = "delegation"},
     };
     bool init = false, end = false;
     enum err err = json_peek(payload, fields, FIELDS_N);
@@ -149,7 +178,10 @@ static enum err classify_json(struct slice payload, bool live, enum upload_kind 
     if (json_peek_flag(fields[INIT].value, &init) != ERR_OK ||
         json_peek_flag(fields[END].value, &end) != ERR_OK)
         return ERR_FORMAT;
-    if (live ? !end : init)
+    if (!fields[INIT].value.len && !fields[END].value.len &&
+        slice_starts(fields[DELEGATION].value, "\""))
+        *ret = UPLOAD_DELEGATION;
+    else if (live ? !end : init)
         *ret = UPLOAD_INIT;
     else if (end)
         *ret = slice_starts(fields[MANIFEST].value, "\"") ? UPLOAD_END : UPLOAD_END_UNSIGNED;

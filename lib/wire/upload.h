@@ -29,11 +29,22 @@ enum err upload_init_decode(struct slice payload, struct arena *arena, struct up
 struct upload_end {
     struct id video_id;
     struct id streamer_id;
-    struct slice manifest;  /* signed object */
-    struct slice statement; /* signed video object, final revision */
+    struct slice manifest;   /* signed object */
+    struct slice statement;  /* signed video object, final revision */
+    struct slice delegation; /* to the edge: it may make a thumbnail; or empty */
 };
 struct slice upload_end_encode(const struct upload_end *m, struct arena *arena);
 enum err upload_end_decode(struct slice payload, struct arena *arena, struct upload_end *ret);
+
+/* To a live, once init was answered: as `delegation` in the end of an upload. Nothing answers. */
+struct upload_delegation {
+    struct id video_id;
+    struct id streamer_id;
+    struct slice delegation; /* signed object */
+};
+struct slice upload_delegation_encode(const struct upload_delegation *m, struct arena *arena);
+enum err upload_delegation_decode(struct slice payload, struct arena *arena,
+                                  struct upload_delegation *ret);
 
 struct upload_ack {
     struct id video_id;
@@ -43,7 +54,7 @@ struct upload_ack {
     uint32_t next, next_part;
     uint32_t window_bytes;
     struct slice receipt;         /* signed object; empty before the end */
-    struct slice edge_credential; /* with the receipt */
+    struct slice edge_credential; /* with the answer to init, and with the receipt */
 };
 struct slice upload_ack_encode(const struct upload_ack *m, struct arena *arena);
 enum err upload_ack_decode(struct slice payload, struct arena *arena, struct upload_ack *ret);
@@ -57,11 +68,13 @@ enum upload_kind {
     UPLOAD_INIT,
     UPLOAD_END,          /* with a manifest */
     UPLOAD_END_UNSIGNED, /* {"video_id","end":1} alone (S) */
+    UPLOAD_DELEGATION,
 };
 /*
  * upload_classify: which decoder to call; cheap, and no proof that it will succeed.
- * An object with a chunk is a part, whatever else it says. live: on live/upload, an
- * object with neither chunk nor end 1 is an init. ERR_FORMAT: none of these.
+ * An object with a chunk is a part, whatever else it says; one with a delegation and neither init
+ * nor end is that. live: on live/upload, another object with neither chunk nor end 1 is an init.
+ * ERR_FORMAT: none of these.
  */
 enum err upload_classify(struct slice payload, bool live, enum upload_kind *ret);
 

@@ -77,6 +77,23 @@ enum err watch_request_decode(struct slice payload, struct arena *arena, struct 
 
 /* --- what is watched --------------------------------------------------------------- */
 
+enum {
+    INFO_BYTES_MAX =
+        sizeof("{\"status\":\"ok\",\"chunk_part\":\"0\",\"end\":\"0\",}") +
+        2 * PLAIN_FIELD("streamer_id", ID_BYTES_MAX) +
+        2 * TEXT_FIELD("video_title", TITLE_BYTES_MAX) + TEXT_FIELD("EDGE_ID", ID_BYTES_MAX) +
+        TEXT_FIELD("edges", EDGES_TEXT_BYTES_MAX) + TEXT_FIELD("streamer_nom", NAME_BYTES_MAX) +
+        TEXT_FIELD("media_type", MEDIA_TYPE_BYTES_MAX) + TEXT_FIELD("codecs", CODECS_BYTES_MAX) +
+        PLAIN_FIELD("live", 1) + PLAIN_FIELD("chunks", 10) + PLAIN_FIELD("bytes", 16) +
+        BLOB_FIELD("statement", VIDEO_OBJECT_BYTES_MAX) +
+        2 * BLOB_FIELD("receipt_credential", CREDENTIAL_OBJECT_BYTES_MAX) +
+        BLOB_FIELD("manifest", MANIFEST_OBJECT_BYTES_MAX) + BLOB_FIELD("token", TOKEN_BYTES) +
+        BLOB_FIELD("receipt", RECEIPT_OBJECT_BYTES_MAX) +
+        BLOB_FIELD("delegation", DELEGATION_OBJECT_BYTES_MAX) +
+        BLOB_FIELD("thumbnail_part", THUMBNAIL_PART_BYTES_MAX),
+};
+_Static_assert((int)INFO_BYTES_MAX <= (int)PACKET_BYTES_MAX, "the longest answer fits a packet");
+
 struct slice watch_info_encode(const struct watch_info *m, struct arena *arena)
 {
     struct json_out out = json_begin(arena, 0);
@@ -99,6 +116,10 @@ struct slice watch_info_encode(const struct watch_info *m, struct arena *arena)
     json_put_blob(&out, "credential", m->credential);
     json_put_blob(&out, "manifest", m->manifest);
     json_put_blob(&out, "token", m->token);
+    json_put_blob(&out, "receipt", m->receipt);
+    json_put_blob(&out, "receipt_credential", m->receipt_credential);
+    json_put_blob(&out, "delegation", m->delegation);
+    json_put_blob(&out, "thumbnail_part", m->thumbnail_part);
     return json_end(&out);
 }
 
@@ -117,6 +138,8 @@ struct slice live_info_encode(const struct watch_info *m, bool to_one, struct ar
     if (to_one) {
         json_put_uint(&out, "live", 1);
         json_put_blob(&out, "token", m->token);
+        json_put_blob(&out, "delegation", m->delegation);
+        json_put_blob(&out, "thumbnail_part", m->thumbnail_part);
     }
     return json_end(&out);
 }
@@ -140,6 +163,10 @@ enum err watch_info_decode(struct slice payload, struct arena *arena, struct wat
         .credential = json_blob(&j, "credential", CREDENTIAL_OBJECT_BYTES_MAX),
         .manifest = json_blob(&j, "manifest", MANIFEST_OBJECT_BYTES_MAX),
         .token = json_token(&j),
+        .receipt = json_blob(&j, "receipt", RECEIPT_OBJECT_BYTES_MAX),
+        .receipt_credential = json_blob(&j, "receipt_credential", CREDENTIAL_OBJECT_BYTES_MAX),
+        .delegation = json_blob(&j, "delegation", DELEGATION_OBJECT_BYTES_MAX),
+        .thumbnail_part = json_blob(&j, "thumbnail_part", THUMBNAIL_PART_BYTES_MAX),
     };
     if (j.err == ERR_OK)
         *ret = m;

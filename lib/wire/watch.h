@@ -40,6 +40,10 @@ struct watch_info {
     uint64_t bytes;
     struct slice statement, credential, manifest; /* signed objects; manifest may be empty */
     struct slice token;
+    /* What shows that it was here before its streamer was revoked; empty: this edge has none. */
+    struct slice receipt, receipt_credential;
+    /* A thumbnail that an edge made and signed for the streamer; empty: none. wire/upload.h */
+    struct slice delegation, thumbnail_part;
 };
 /* watch_info_encode: with "status":"ok" and the fixture's "chunk_part":"0", "end":"0". */
 struct slice watch_info_encode(const struct watch_info *m, struct arena *arena);

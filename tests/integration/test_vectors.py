@@ -132,7 +132,7 @@ def test_zone_links():
 
 
 def test_a_pin_follows_the_links_up_and_never_down():
-    first, third = sorted(zones().values(), key=lambda z: z["key_epoch"])
+    first, third = two_zones()
     assert trust.zone_follows(first, first)
     assert trust.zone_follows(first, third)
     assert not trust.zone_follows(third, first)
@@ -140,19 +140,132 @@ def test_a_pin_follows_the_links_up_and_never_down():
     assert not trust.zone_follows(first, {**third, "links": third["links"][1:]})
 
 
-def test_credentials_name_their_time_and_zone():
-    first = min(zones().values(), key=lambda z: z["key_epoch"])
-    for vector in VECTORS["objects"]["objects"]:
-        if vector["type"] == "credential":
-            data, fields = trust.unb64(vector["base64"]), vector["fields"]
-            begin, end = int(fields["not_before"]), int(fields["not_after"])
-            trust.open_credential(data, first, begin)
-            trust.open_credential(data, first, end - 1)
-            for at in (begin - 1, end):
-                with pytest.raises(trust.Bad):
-                    trust.open_credential(data, first, at)
+def of_type(kind):
+    return [v for v in VECTORS["objects"]["objects"] if v["type"] == kind]
+
+
+def two_zones():
+    """The parameters at the first epoch and at the third."""
+    return sorted(zones().values(), key=lambda z: z["key_epoch"])
+
+
+@pytest.mark.parametrize("vector", named(of_type("credential")))
+def test_credentials_name_their_time_and_zone(vector):
+    third = two_zones()[1]
+    data, fields = trust.unb64(vector["base64"]), vector["fields"]
+    begin, end = int(fields["not_before"]), int(fields["not_after"])
+    trust.open_credential(data, third, begin)
+    trust.open_credential(data, third, end - 1)
+    for at in (begin - 1, end):
+        with pytest.raises(trust.Bad):
+            trust.open_credential(data, third, at)
+    with pytest.raises(trust.Bad):
+        trust.open_credential(data, {**third, "zone_id": "zone2"}, begin)
+
+
+def test_credentials_count_with_the_key_of_their_epoch():
+    first, third = two_zones()
+    assert [epoch for epoch, _ in trust.zone_history(third)] == [3, 2, 1]
+    epochs = set()
+    for vector in of_type("credential"):
+        data, at = trust.unb64(vector["base64"]), int(vector["fields"]["not_before"])
+        epoch = vector["fields"]["key_epoch"]
+        epochs.add(epoch)
+        assert trust.zone_key_of(third, epoch) == KEYS[vector["signed_by"]].pk
+        if epoch > first["key_epoch"]:
+            with pytest.raises(trust.Later):
+                trust.open_credential(data, first, at)
+        if epoch < third["key_epoch"]:
             with pytest.raises(trust.Bad):
-                trust.open_credential(data, {**first, "zone_id": "zone2"}, begin)
+                trust.open_credential(data, {**third, "links": []}, at)
+    assert epochs == {1, 2, 3}
+
+
+# --- revocations, delegations, logins at the broker ---------------------------
+
+
+@pytest.mark.parametrize("vector", named(of_type("revocations")))
+def test_revocations(vector):
+    first, third = two_zones()
+    data, fields = trust.unb64(vector["base64"]), vector["fields"]
+    key, revoked = KEYS[vector["signed_by"]], {int(e["serial"]): int(e["since"]) for e in fields["revoked"]}
+    made = trust.revocations(
+        key, fields["zone_id"], fields["key_epoch"], int(fields["number"]), revoked,
+        int(fields["issued"]), int(fields["next"]) - int(fields["issued"]),
+    )  # fmt: skip
+    assert made == data
+    right, wrong = (first, third) if fields["key_epoch"] == 1 else (third, first)
+    opened = trust.open_revocations(data, right)
+    assert {e["serial"]: e["since"] for e in opened["revoked"]} == revoked
+    for serial in (0, 7, 8, 2**64 - 1):
+        assert trust.revoked_since(opened, serial) == revoked.get(serial)
+    with pytest.raises(trust.Bad) as e:
+        trust.open_revocations(data, wrong)
+    assert (e.type is trust.Later) == (wrong is first)
+    with pytest.raises(trust.Bad):
+        trust.open_revocations(data, {**right, "zone_id": "zone2"})
+
+
+def test_revocations_order():
+    lists = [trust.decode("revocations", bytes.fromhex(v["body"])) for v in of_type("revocations")]
+    least, great = min(lists, key=trust.revocations_order), max(lists, key=trust.revocations_order)
+    assert (least["key_epoch"], great["key_epoch"]) == (1, 3)
+    for more in ({"key_epoch": 4, "number": 0, "issued": 0}, {"number": 13, "issued": 0}, {"issued": 2**63}):
+        assert trust.revocations_order({**great, **more}) > trust.revocations_order(great)
+
+
+@pytest.mark.parametrize("serials", [(7, 7), (8, 7), (7, 9, 8)])
+def test_serials_that_do_not_ascend(serials):
+    body = trust.encode(
+        "revocations", zone_id="zone1", key_epoch=1, number=1, issued=1, next=2,
+        revoked=[{"serial": s, "since": 1} for s in serials],
+    )  # fmt: skip
+    with pytest.raises(trust.Bad):
+        trust.decode("revocations", body)
+
+
+def test_a_revoked_credential_is_out_of_date():
+    third = two_zones()[1]
+    (vector,) = (v for v in of_type("credential") if v["name"] == "credential of an edge")
+    data, at = trust.unb64(vector["base64"]), int(vector["fields"]["not_before"])
+    serial = int(vector["fields"]["serial"])
+    listed = lambda since: {"revoked": [{"serial": serial, "since": since}]}  # noqa: E731
+    trust.open_credential(data, third, at + 5, listed(at + 6))
+    for since in (0, at + 5):
+        with pytest.raises(trust.Bad):
+            trust.open_credential(data, third, at + 5, listed(since))
+
+
+@pytest.mark.parametrize("vector", named(of_type("delegation")))
+def test_delegation(vector):
+    fields = vector["fields"]
+    stream, edge_pk, not_after = STREAM, KEYS["edge"].pk, int(fields["not_after"])
+    data = trust.unb64(vector["base64"])
+    assert trust.delegation(KEYS["streamer"], stream, edge_pk, fields["tracks"], not_after) == data
+    right = (STREAMER, stream, edge_pk, 1, not_after - 1)
+    trust.open_delegation(data, *right)
+    for at, other in enumerate((KEYS["edge"].pk, bytes(32), KEYS["stranger"].pk, 2, not_after)):
+        with pytest.raises(trust.Bad):
+            trust.open_delegation(data, *(right[:at] + (other,) + right[at + 1 :]))
+
+
+def test_links():
+    """Made here, they lead where those of the vectors do."""
+    first, third = two_zones()
+    names = ("zone", "zone at epoch 2", "zone at epoch 3")
+    keys = [KEYS[name] for name in names]
+    made = [trust.link("zone1", keys[i], i + 1, keys[i + 1].pk) for i in range(2)]
+    assert made == third["links"]
+    assert trust.zone_follows(first, {**third, "links": made})
+
+
+def test_a_login_at_the_broker():
+    vector = VECTORS["requests"]["broker"]
+    key = KEYS[vector["sealed_to"]]
+    sealed = trust.unb64(vector["base64"])
+    assert trust.unseal_by_key(sealed, key).decode() == vector["plain"]
+    assert trust.unseal_by_key(trust.seal_to_key(b"another", key.pk), key) == b"another"
+    assert set(json.loads(vector["plain"])) == {"user", "password"}
 
 
 # --- chunks and parts --------------------------------------------------------
@@ -204,6 +317,20 @@ def test_manifest():
 def test_statement_with_ext():
     body = check_object("chunk", PARTS["statement_with_ext"])
     trust.check_chunk(trust.decode("chunk", body))
+
+
+def test_delegated_thumbnail():
+    vector = PARTS["thumbnail"]
+    delegation, packet = (trust.unb64(vector[k]) for k in ("delegation", "thumbnail_part"))
+    assert bytes.fromhex(vector["stream"]) == STREAM
+    right = (packet, delegation, KEYS[vector["delegated_by"]].pk, STREAM)
+    assert trust.open_thumbnail(*right).hex() == vector["jpeg"]
+    assert trust.Part(packet).chunk["signer"] == KEYS[vector["signed_by"]].pk
+    flipped = packet[:-3] + bytes([packet[-3] ^ 1]) + packet[-2:]
+    wrong = (flipped, delegation[:-1] + b"\0", KEYS["edge"].pk, bytes(32))
+    for at, other in enumerate(wrong):
+        with pytest.raises(trust.Bad):
+            trust.open_thumbnail(*(right[:at] + (other,) + right[at + 1 :]))
 
 
 @pytest.mark.parametrize("vector", named(PARTS["refused"], "why"))
@@ -302,15 +429,14 @@ def test_token(vector):
 
 def test_proof_file():
     vector = VECTORS["proof"]
-    names = ("zone", "credential", "video", "manifest")
-    signed = [bytes.fromhex(vector[name]) for name in names]
+    signed = {name: bytes.fromhex(vector[name]) for name in trust.PROOF_OBJECTS}
     chunks = [
         (bytes.fromhex(c["body"]), bytes.fromhex(c["signature"])) for c in PARTS["chunks"]
     ]
     assert vector["chunks"] == len(chunks)
     data = bytes.fromhex(vector["file"])
-    assert trust.make_proof(*signed, chunks) == data
-    assert trust.open_proof(data) == {**dict(zip(names, signed)), "chunks": chunks}
+    assert trust.make_proof(signed, chunks) == data
+    assert trust.open_proof(data) == {**signed, "chunks": chunks}
     for wrong in (data[:-1], data + b"\0", b"EVP0" + data[4:]):
         with pytest.raises(trust.Bad):
             trust.open_proof(wrong)

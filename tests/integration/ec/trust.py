@@ -14,6 +14,8 @@ from nacl.bindings import (
     crypto_box_seal,
     crypto_box_seal_open,
     crypto_scalarmult_base,
+    crypto_sign_ed25519_pk_to_curve25519,
+    crypto_sign_ed25519_sk_to_curve25519,
 )
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
@@ -26,6 +28,7 @@ PART_BYTES_MIN = 1_024
 CHUNK_PARTS_MAX = 4_096
 STATEMENT_EXT_BYTES_MAX = 256
 FIELDS_MAX = 32
+JPEG_BYTES_MAX = 8_192
 
 EDGE, STREAMER = 1, 2
 INIT, MEDIA, END = 1, 2, 3
@@ -35,6 +38,10 @@ ZERO = bytes(32)
 
 class Bad(Exception):
     """Bytes that are not what they should be, or a proof that does not hold."""
+
+
+class Later(Bad):
+    """Of an epoch after the zone parameters at hand: ask for newer ones."""
 
 
 def now_us():
@@ -126,7 +133,7 @@ BODIES = {
     "revocations": (
         ("version", "u8"), ("zone_id", "str"), ("key_epoch", "u32"), ("number", "u64"),
         ("issued", "u64"), ("next", "u64"),
-        ("revoked", ("u32", 4096, (("serial", "u64"), ("since", "u64")))),
+        ("revoked", ("u32", 2900, (("serial", "u64"), ("since", "u64")))),
     ),
     "delegation": (
         ("version", "u8"), ("stream", 32), ("edge_pk", 32),
@@ -226,6 +233,10 @@ def decode(kind, body):
         raise Bad("bytes left over")
     if values.get("version", 1) != 1:
         raise Bad("another version")
+    if kind == "revocations":
+        serials = [entry["serial"] for entry in values["revoked"]]
+        if any(a >= b for a, b in zip(serials, serials[1:])):
+            raise Bad("revocations: serials that do not ascend")
     return values
 
 
@@ -278,6 +289,17 @@ def unseal(data, box_seed):
     return crypto_box_seal_open(data, crypto_scalarmult_base(box_seed), box_seed)
 
 
+def seal_to_key(data, pk):
+    """Sealed to whoever holds the signing key of pk."""
+    return crypto_box_seal(data, crypto_sign_ed25519_pk_to_curve25519(pk))
+
+
+def unseal_by_key(data, key):
+    """What seal_to_key sealed to this Key."""
+    secret = crypto_sign_ed25519_sk_to_curve25519(key.seed + key.pk)
+    return crypto_box_seal_open(data, crypto_scalarmult_base(secret), secret)
+
+
 # --- zone, credential --------------------------------------------------------
 
 
@@ -296,6 +318,37 @@ def link_body(zone_id, link):
     return encode("zone-link", zone_id=zone_id, **{k: v for k, v in link.items() if k != "signature"})
 
 
+def link(zone_id, old_key, old_epoch, new_pk, new_epoch=None):
+    """What the key of an epoch says of the one after it."""
+    fields = {
+        "old_epoch": old_epoch, "old_pk": old_key.pk,
+        "new_epoch": old_epoch + 1 if new_epoch is None else new_epoch, "new_pk": new_pk,
+    }  # fmt: skip
+    return {**fields, "signature": old_key.sign("zone-link", link_body(zone_id, fields))}
+
+
+def zone_history(zone):
+    """[(epoch, pk)] of a zone, from the current key back along the links."""
+    history = [(zone["key_epoch"], zone["sign_pk"])]
+    links = {(each["new_epoch"], each["new_pk"]): each for each in zone["links"]}
+    while history[-1] in links:
+        before = links[history[-1]]
+        if before["old_epoch"] >= history[-1][0]:
+            break
+        history.append((before["old_epoch"], before["old_pk"]))
+    return history
+
+
+def zone_key_of(zone, epoch):
+    """The key that signed for the zone in that epoch."""
+    if epoch > zone["key_epoch"]:
+        raise Later("zone: a later epoch")
+    keys = dict(zone_history(zone))
+    if epoch not in keys:
+        raise Bad("zone: no link leads back to that epoch")
+    return keys[epoch]
+
+
 def zone_follows(pinned, zone):
     """Whether `zone` may replace the pinned parameters (§2.1, clients pin the zone)."""
     if zone["zone_id"] != pinned["zone_id"] or zone["key_epoch"] < pinned["key_epoch"]:
@@ -307,14 +360,102 @@ def zone_follows(pinned, zone):
     return (epoch, pk) == (zone["key_epoch"], zone["sign_pk"])
 
 
-def open_credential(data, zone, at_us=None):
-    """A credential of this zone, valid at that time (default: now)."""
-    credential = open_signed("credential", data, zone["sign_pk"])
-    if (credential["zone_id"], credential["key_epoch"]) != (zone["zone_id"], zone["key_epoch"]):
-        raise Bad("credential: another zone or epoch")
-    if not credential["not_before"] <= (at_us or now_us()) < credential["not_after"]:
+def open_credential(data, zone, at_us=None, revoked=None):
+    """A credential of this zone, of any epoch, valid at that time (default: now) and, with a
+    list of revocations, not revoked then."""
+    at_us = at_us or now_us()
+    epoch, zone_id = (decode("credential", data[:-64])[k] for k in ("key_epoch", "zone_id"))
+    if zone_id != zone["zone_id"]:
+        raise Bad("credential: another zone")
+    credential = open_signed("credential", data, zone_key_of(zone, epoch))
+    if not credential["not_before"] <= at_us < credential["not_after"]:
         raise Bad("credential: out of date")
+    since = revoked_since(revoked, credential["serial"]) if revoked else None
+    if since is not None and since <= at_us:
+        raise Bad("credential: revoked")
     return credential
+
+
+# --- revocations, receipts, delegations ----------------------------------------
+
+
+def revocations(key, zone_id, epoch, number, revoked, issued=None, lasts_us=30_000_000):
+    """A signed list; revoked is {serial: since}."""
+    issued = now_us() if issued is None else issued
+    body = encode(
+        "revocations", zone_id=zone_id, key_epoch=epoch, number=number, issued=issued,
+        next=issued + lasts_us,
+        revoked=[{"serial": serial, "since": since} for serial, since in sorted(revoked.items())],
+    )  # fmt: skip
+    return key.signed("revocations", body)
+
+
+def open_revocations(data, zone):
+    """The list, signed by the zone's current key."""
+    fields = decode("revocations", data[:-64])
+    if fields["zone_id"] != zone["zone_id"]:
+        raise Bad("revocations: another zone")
+    if fields["key_epoch"] > zone["key_epoch"]:
+        raise Later("revocations: a later epoch")
+    if fields["key_epoch"] < zone["key_epoch"]:
+        raise Bad("revocations: by a key that was replaced")
+    return open_signed("revocations", data, zone["sign_pk"])
+
+
+def revocations_order(fields):
+    """The greatest is the list that counts."""
+    return fields["key_epoch"], fields["number"], fields["issued"]
+
+
+def revoked_since(fields, serial):
+    """Since when a serial is revoked; None: it is not."""
+    return {each["serial"]: each["since"] for each in fields["revoked"]}.get(serial)
+
+
+def open_receipt(data, edge_credential, stream, zone, revoked=None):
+    """A receipt about that stream, by an edge of the zone that was not revoked when it gave it."""
+    at_us = decode("receipt", data[:-64])["time"]
+    signer = open_credential(edge_credential, zone, at_us, revoked)
+    fields = open_signed("receipt", data, signer["pk"])
+    if (signer["kind"], signer["subject"]) != (EDGE, fields["edge_id"]):
+        raise Bad("receipt: by another edge")
+    if (fields["zone_id"], fields["stream"]) != (zone["zone_id"], stream):
+        raise Bad("receipt: about something else")
+    return fields
+
+
+def delegation(key, stream, edge_pk, tracks=(1,), not_after=None):
+    """A streamer's: the edge may sign these tracks of that stream."""
+    not_after = now_us() + 3_600_000_000 if not_after is None else not_after
+    fields = {"stream": stream, "edge_pk": edge_pk, "tracks": list(tracks)}
+    return key.signed("delegation", encode("delegation", **fields, not_after=not_after))
+
+
+def open_delegation(data, streamer_pk, stream, edge_pk, track, at_us):
+    """The fields of a delegation that covers this."""
+    fields = open_signed("delegation", data, streamer_pk)
+    if 0 in fields["tracks"]:
+        raise Bad("delegation: of the original")
+    if (fields["stream"], fields["edge_pk"]) != (stream, edge_pk) or track not in fields["tracks"]:
+        raise Bad("delegation: of something else")
+    if at_us >= fields["not_after"]:
+        raise Bad("delegation: it was over")
+    return fields
+
+
+def open_thumbnail(packet, delegated, streamer_pk, stream):
+    """The JPEG that an edge made for a streamer."""
+    part = Part(packet)
+    chunk = part.chunk
+    wanted = {"track": 1, "number": 1, "kind": MEDIA, "flags": KEYFRAME, "parts_n": 1}
+    if any(chunk[name] != value for name, value in wanted.items()):
+        raise Bad("thumbnail: not one")
+    open_delegation(delegated, streamer_pk, stream, chunk["signer"], 1, chunk["capture"])
+    part.verify(chunk["signer"], stream)
+    jpeg = part.payload
+    if len(jpeg) > JPEG_BYTES_MAX or jpeg[:3] != b"\xff\xd8\xff" or jpeg[-2:] != b"\xff\xd9":
+        raise Bad("thumbnail: no JPEG")
+    return jpeg
 
 
 # --- deletions, and what edges say of themselves -------------------------------
@@ -330,7 +471,9 @@ def deletion(key, zone_id, video_id, streamer_id, revision=None):
 def open_deletion(data, zone, credential=None):
     """The fields of a deletion that the credential's streamer signed, or without one the zone."""
     if not credential:
-        fields = open_signed("deletion", data, zone["sign_pk"])
+        keys = [pk for _, pk in zone_history(zone)]
+        signed_by = [pk for pk in keys if holds(pk, "deletion", data[:-64], data[-64:])]
+        fields = open_signed("deletion", data, (signed_by or keys)[0])
     else:
         signer = open_credential(credential, zone)
         fields = open_signed("deletion", data, signer["pk"])
@@ -615,9 +758,12 @@ def token(edge_secret, client_id, hour):
 # --- the proof file (§5) -----------------------------------------------------
 
 
-def make_proof(zone, credential, video, manifest, chunks):
-    """A proof file; chunks are (statement, signature)."""
-    signed = b"".join(cstr(data) for data in (zone, credential, video, manifest))
+PROOF_OBJECTS = ("zone", "credential", "video", "manifest", "receipt", "receipt_credential")
+
+
+def make_proof(objects, chunks):
+    """A proof file of signed objects by name; chunks are (statement, signature)."""
+    signed = b"".join(cstr(objects[name]) for name in PROOF_OBJECTS)
     listed = b"".join(cstr(statement) + signature for statement, signature in chunks)
     return b"EVP1" + signed + struct.pack("<I", len(chunks)) + listed
 
@@ -627,8 +773,7 @@ def open_proof(data):
     reader = _Reader(data)
     if reader.take(4) != b"EVP1":
         raise Bad("proof file: not one")
-    names = ("zone", "credential", "video", "manifest")
-    proof = {name: reader.take(reader.integer("u32")) for name in names}
+    proof = {name: reader.take(reader.integer("u32")) for name in PROOF_OBJECTS}
     proof["chunks"] = [
         (reader.take(reader.integer("u32")), reader.take(64)) for _ in range(reader.integer("u32"))
     ]

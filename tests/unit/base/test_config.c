@@ -10,14 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 enum { ARGS_MAX = 12 };
 
-static const char *const variables[] = {"TEST_BROKER", "TEST_OUTPUT", "TEST_COUNT", "TEST_JSON",
-                                        "TEST_SECRET"};
+/* The test program, started as this, is a program with secrets on its command line. */
+#define LOAD_AND_WAIT "load-and-wait"
+
+static const char *const variables[] = {"TEST_BROKER", "TEST_OUTPUT", "TEST_COUNT",
+                                        "TEST_JSON",   "TEST_SECRET", "TEST_WIPED"};
 
 static struct option options[] = {
     {.name = "test-broker", .help = "broker address", .fallback = "tcp://127.0.0.1:1883"},
@@ -29,6 +33,7 @@ static struct option options[] = {
      .min = 1,
      .max = 10},
     {.name = "test-secret", .help = "what nobody sees", .secret = true},
+    {.name = "test-wiped", .help = "what is seen for a moment", .letter = 'w', .wiped = true},
     {.name = "test-json", .help = "for a program to read", .kind = OPTION_FLAG},
     {.name = NULL},
 };
@@ -250,6 +255,7 @@ static void test_help(void **state)
         text, "      --test-broker            broker address (default tcp://127.0.0.1:1883)\n"
               "  -o, --test-output            file to write\n"
               "      --test-count             a number (default 7)\n"
+              "  -w, --test-wiped             what is seen for a moment\n"
               "      --test-json              for a program to read\n"
               "\nOnly in the environment or in .env:\n"
               "      TEST_SECRET              what nobody sees\n");
@@ -286,10 +292,113 @@ static void test_secrets(void **state)
     config_forget(options);
 }
 
+/* Whether all users of the machine can read a text on the command line of a process. */
+static bool on_command_line(pid_t pid, const char *text)
+{
+    char path[64], line[1024];
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t n = fread(line, 1, sizeof(line), file);
+    fclose(file);
+    return memmem(line, n, text, strlen(text)) != NULL;
+}
+
+/* What main is started as for test_command_line: says how the loading went, and waits to be read.
+ */
+static int load_and_wait(int argc, char **argv)
+{
+    const char *found[ARGS_MAX];
+    int n;
+    char why[CONFIG_ERROR_BYTES];
+    enum err err = config_load(options, argc, argv, found, &n, why);
+    const char *value = err == ERR_OK ? config_text(options, "test-wiped") : why;
+    puts(value ? value : "");
+    fflush(stdout);
+    getchar();
+    config_release(options);
+    return 0;
+}
+
+struct started {
+    pid_t pid;
+    int to, from;
+    char said[CONFIG_ERROR_BYTES];
+};
+
+static struct started start(const char *argument, const char *value)
+{
+    int to[2], from[2];
+    struct started s;
+    assert_int_equal(pipe(to), 0);
+    assert_int_equal(pipe(from), 0);
+    s.pid = fork();
+    assert_true(s.pid >= 0);
+    if (s.pid == 0) {
+        dup2(to[0], STDIN_FILENO);
+        dup2(from[1], STDOUT_FILENO);
+        close(to[1]);
+        execl("/proc/self/exe", "test_config", LOAD_AND_WAIT, argument, value, (char *)NULL);
+        _exit(127);
+    }
+    close(to[0]);
+    close(from[1]);
+    s.to = to[1];
+    s.from = from[0];
+    FILE *file = fdopen(s.from, "r");
+    assert_non_null(fgets(s.said, sizeof(s.said), file));
+    s.said[strcspn(s.said, "\n")] = '\0';
+    assert_true(on_command_line(s.pid, LOAD_AND_WAIT));
+    fclose(file);
+    return s;
+}
+
+static void stop(const struct started *s)
+{
+    close(s->to);
+    assert_int_equal(waitpid(s->pid, NULL, 0), s->pid);
+}
+
+static void test_command_line(void **state)
+{
+    (void)state;
+    const char *const forms[][2] = {{"--test-wiped=s3cret", NULL},
+                                    {"--test-wiped", "s3cret"},
+                                    {"-w", "s3cret"},
+                                    {"--test-secret", "s3cret"},
+                                    {"--test-secret=s3cret", NULL}};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        struct started s = start(forms[i][0], forms[i][1]);
+        assert_false(on_command_line(s.pid, "s3cret"));
+        if (i < 3)
+            assert_string_equal(s.said, "s3cret");
+        else
+            assert_non_null(strstr(s.said, "--test-secret is no option"));
+        stop(&s);
+    }
+    struct started s = start("--test-output=plain", NULL);
+    assert_true(on_command_line(s.pid, "plain"));
+    stop(&s);
+}
+
+static void test_wiped(void **state)
+{
+    (void)state;
+    assert_int_equal(load("--test-wiped abc"), ERR_OK);
+    assert_string_equal(config_text(options, "test-wiped"), "abc");
+    config_forget(options);
+    assert_null(config_text(options, "test-wiped"));
+    assert_int_equal(load("--test-wiped="), ERR_OK);
+    assert_string_equal(config_text(options, "test-wiped"), "");
+    assert_refused("--test-wiped", "--test-wiped needs a value: what is seen for a moment");
+}
+
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, enter, leave)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], LOAD_AND_WAIT) == 0)
+        return load_and_wait(argc - 2, argv + 2);
     const struct CMUnitTest tests[] = {
         IN_SCRATCH(test_defaults),
         IN_SCRATCH(test_precedence),
@@ -304,6 +413,8 @@ int main(void)
         IN_SCRATCH(test_help),
         IN_SCRATCH(test_asked),
         IN_SCRATCH(test_secrets),
+        IN_SCRATCH(test_wiped),
+        IN_SCRATCH(test_command_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

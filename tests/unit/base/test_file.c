@@ -123,6 +123,19 @@ static void test_write_errors(void **state)
     assert_int_equal(access("folder.tmp", F_OK), -1);
 }
 
+static void test_rename(void **state)
+{
+    (void)state;
+    scratch_put("new", "next");
+    scratch_put("old", "first");
+    assert_int_equal(file_rename("new", "old"), ERR_OK);
+    assert_holds("old", "next");
+    assert_int_equal(access("new", F_OK), -1);
+    assert_int_equal(file_rename("new", "old"), ERR_IO);
+    assert_int_equal(errno, ENOENT);
+    assert_holds("old", "next");
+}
+
 static void test_make_dir(void **state)
 {
     (void)state;
@@ -157,11 +170,11 @@ static void test_make_dir_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_SCRATCH(test_read_limits),     IN_SCRATCH(test_read_empty),
-        IN_SCRATCH(test_read_errors),     IN_SCRATCH(test_write_replaces),
-        IN_SCRATCH(test_open_to_others),  IN_SCRATCH(test_write_over_a_leftover),
-        IN_SCRATCH(test_write_errors),    IN_SCRATCH(test_make_dir),
-        IN_SCRATCH(test_make_dir_errors),
+        IN_SCRATCH(test_read_limits),    IN_SCRATCH(test_read_empty),
+        IN_SCRATCH(test_read_errors),    IN_SCRATCH(test_write_replaces),
+        IN_SCRATCH(test_open_to_others), IN_SCRATCH(test_write_over_a_leftover),
+        IN_SCRATCH(test_write_errors),   IN_SCRATCH(test_rename),
+        IN_SCRATCH(test_make_dir),       IN_SCRATCH(test_make_dir_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

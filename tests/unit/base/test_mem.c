@@ -41,6 +41,8 @@ static void test_free_of_null(void **state)
     (void)state;
     CLEANUP(mem_free_ptr) char *none = NULL;
     assert_null(none);
+    CLEANUP(mem_free_secret_ptr) char *no_secret = NULL;
+    mem_free_secret(no_secret);
 }
 
 static void allocate_everything(void)

@@ -136,6 +136,49 @@ static void test_seal(void **state)
     assert_int_equal(seal_open(&key, slice_of(sealed, SEAL_OVERHEAD_BYTES), opened), ERR_OK);
 }
 
+/* What is sealed to a signing key is for whoever holds its seed, and for no other. */
+static void test_seal_to_signer(void **state)
+{
+    (void)state;
+    struct signkey key = fixture_key(KEY_EDGE), other = fixture_key(KEY_STRANGER);
+    static const char plain[] = "a login";
+    uint8_t sealed[sizeof(plain) + SEAL_OVERHEAD_BYTES], opened[sizeof(plain)];
+    struct slice all = slice_of(sealed, sizeof(sealed));
+    assert_int_equal(seal_to_signer(&key.pk, slice_of(plain, sizeof(plain)), sealed), ERR_OK);
+    assert_int_equal(seal_open_signer(&key, all, opened), ERR_OK);
+    assert_memory_equal(opened, plain, sizeof(plain));
+    assert_int_equal(seal_open_signer(&other, all, opened), ERR_SIGNATURE);
+    for (size_t i = 0; i < sizeof(sealed); i++) {
+        sealed[i] ^= 1;
+        assert_int_equal(seal_open_signer(&key, all, opened), ERR_SIGNATURE);
+        sealed[i] ^= 1;
+    }
+    assert_int_equal(seal_open_signer(&key, slice_of(sealed, SEAL_OVERHEAD_BYTES - 1), opened),
+                     ERR_SIGNATURE);
+    assert_int_equal(seal_open_signer(&key, (struct slice){0}, opened), ERR_SIGNATURE);
+    assert_int_equal(seal_to_signer(&key.pk, (struct slice){0}, sealed), ERR_OK);
+    assert_int_equal(seal_open_signer(&key, slice_of(sealed, SEAL_OVERHEAD_BYTES), opened), ERR_OK);
+}
+
+/* Bytes that are no point, or one of low order, to which anybody could open: nothing is sealed. */
+static void test_seal_to_no_signer(void **state)
+{
+    static const char *const refused[] = {
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "0200000000000000000000000000000000000000000000000000000000000000",
+        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        struct pubkey pk;
+        uint8_t sealed[SEAL_OVERHEAD_BYTES + 1] = {0}, untouched[SEAL_OVERHEAD_BYTES + 1] = {0};
+        assert_int_equal(hex_decode(slice_str(refused[i]), pk.b, KEY_BYTES), ERR_OK);
+        assert_int_equal(seal_to_signer(&pk, slice_str("x"), sealed), ERR_FORMAT);
+        assert_memory_equal(sealed, untouched, sizeof(sealed));
+    }
+}
+
 static void test_password(void **state)
 {
     (void)state;
@@ -218,6 +261,8 @@ int main(void)
         cmocka_unit_test(test_signature_bits),
         cmocka_unit_test(test_expand),
         cmocka_unit_test(test_seal),
+        cmocka_unit_test(test_seal_to_signer),
+        cmocka_unit_test(test_seal_to_no_signer),
         cmocka_unit_test(test_password),
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_secret),

@@ -11,10 +11,9 @@
 #include <cmocka.h>
 
 static const struct proof_head head = {
-    {(const uint8_t *)"zone", 4},
-    {(const uint8_t *)"credential", 10},
-    {(const uint8_t *)"video", 5},
-    {NULL, 0},
+    {(const uint8_t *)"zone", 4},    {(const uint8_t *)"credential", 10},
+    {(const uint8_t *)"video", 5},   {NULL, 0},
+    {(const uint8_t *)"receipt", 7}, {(const uint8_t *)"edge", 4},
 };
 static uint8_t statement[STATEMENT_BYTES_MAX];
 
@@ -44,6 +43,8 @@ static void check_read(struct slice bytes, uint32_t n)
     assert_true(slice_eq(p.head.credential, head.credential));
     assert_true(slice_eq(p.head.video, head.video));
     assert_int_equal(p.head.manifest.len, 0);
+    assert_true(slice_eq(p.head.receipt, head.receipt));
+    assert_true(slice_eq(p.head.receipt_credential, head.receipt_credential));
     for (uint32_t i = 0; i < n; i++) {
         struct proof_entry e = entry_of(i);
         assert_true(proof_next(&p, &got));
@@ -82,6 +83,32 @@ static void test_always_whole(void **state)
     proof_writer_release(&w);
 }
 
+static void test_another_head(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {0, 1, 5000};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+        const struct proof_head short_head = {.zone = head.zone};
+        struct proof_head large = head;
+        static uint8_t object[OBJECT_BYTES_MAX + 1];
+        struct proof_writer w;
+        assert_int_equal(proof_writer_init(&w, &short_head), ERR_OK);
+        for (uint32_t j = 0; j < counts[i]; j++) {
+            struct proof_entry e = entry_of(j);
+            assert_int_equal(proof_writer_add(&w, &e), ERR_OK);
+        }
+        assert_int_equal(proof_writer_rehead(&w, &head), ERR_OK);
+        check_read(proof_writer_bytes(&w), counts[i]);
+        large.receipt = slice_of(object, sizeof(object));
+        assert_int_equal(proof_writer_rehead(&w, &large), ERR_LIMIT);
+        check_read(proof_writer_bytes(&w), counts[i]);
+        struct proof_entry e = entry_of(counts[i]);
+        assert_int_equal(proof_writer_add(&w, &e), ERR_OK);
+        check_read(proof_writer_bytes(&w), counts[i] + 1);
+        proof_writer_release(&w);
+    }
+}
+
 static void test_limit(void **state)
 {
     (void)state;
@@ -109,13 +136,16 @@ static void test_head_limit(void **state)
     struct proof_writer w;
     struct proof p;
     struct slice all = slice_of(object, OBJECT_BYTES_MAX);
-    large = (struct proof_head){all, all, all, all};
+    large = (struct proof_head){all, all, all, all, all, all};
     assert_int_equal(proof_writer_init(&w, &large), ERR_OK);
     assert_int_equal(w.len, PROOF_HEAD_BYTES_MAX);
     assert_int_equal(proof_open(proof_writer_bytes(&w), &p), ERR_OK);
     assert_int_equal(p.head.manifest.len, OBJECT_BYTES_MAX);
     proof_writer_release(&w);
     large.manifest.len++;
+    assert_int_equal(proof_writer_init(&w, &large), ERR_LIMIT);
+    large.manifest = all;
+    large.receipt_credential.len++;
     assert_int_equal(proof_writer_init(&w, &large), ERR_LIMIT);
 }
 
@@ -165,9 +195,10 @@ static void test_declared_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_always_whole),
-        cmocka_unit_test(test_limit),      cmocka_unit_test(test_head_limit),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_declared_lengths),
+        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_always_whole),
+        cmocka_unit_test(test_another_head),     cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_head_limit),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_declared_lengths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -184,12 +184,128 @@ static void test_credential_open(void **state)
     assert_int_equal(credential_open(signed_credential(&c, KEY_STRANGER), &zone, &out),
                      ERR_SIGNATURE);
     c.key_epoch = 2;
+    assert_int_equal(credential_open(signed_credential(&c, KEY_ZONE), &zone, &out), ERR_NOT_READY);
+    c.key_epoch = 0;
     assert_int_equal(credential_open(signed_credential(&c, KEY_ZONE), &zone, &out),
                      ERR_UNAUTHORIZED);
     c.key_epoch = 1;
     c.zone_id = fixture_id("zone2");
     assert_int_equal(credential_open(signed_credential(&c, KEY_ZONE), &zone, &out),
                      ERR_UNAUTHORIZED);
+}
+
+/* The key of every epoch that the links lead back to, in any order; nothing of other epochs. */
+static void test_keys_of_epochs(void **state)
+{
+    (void)state;
+    struct zone_params first = fixture_zone(), third = fixture_zone_rotated();
+    struct pubkey pk = {{0}};
+    assert_int_equal(zone_key_of(&first, 1, &pk), ERR_OK);
+    assert_true(pubkey_eq(&pk, &first.sign_pk));
+    assert_int_equal(zone_key_of(&first, 0, &pk), ERR_UNAUTHORIZED);
+    assert_int_equal(zone_key_of(&first, 2, &pk), ERR_NOT_READY);
+    assert_int_equal(zone_key_of(&first, UINT32_MAX, &pk), ERR_NOT_READY);
+    static const enum fixture_key keys[] = {KEY_ZONE, KEY_ZONE_2, KEY_ZONE_3};
+    for (int swapped = 0; swapped < 2; swapped++) {
+        for (uint32_t epoch = 1; epoch <= 3; epoch++) {
+            struct pubkey expected = fixture_key(keys[epoch - 1]).pk;
+            assert_int_equal(zone_key_of(&third, epoch, &pk), ERR_OK);
+            assert_true(pubkey_eq(&pk, &expected));
+        }
+        assert_int_equal(zone_key_of(&third, 0, &pk), ERR_UNAUTHORIZED);
+        assert_int_equal(zone_key_of(&third, 4, &pk), ERR_NOT_READY);
+        struct zone_link kept = third.links[0];
+        third.links[0] = third.links[1];
+        third.links[1] = kept;
+    }
+    third.links_n = 1; /* 1 -> 2 alone: nothing leads back from the third key */
+    assert_int_equal(zone_key_of(&third, 2, &pk), ERR_UNAUTHORIZED);
+    assert_int_equal(zone_key_of(&third, 3, &pk), ERR_OK);
+}
+
+/* Links that skip an epoch, lead nowhere or would go round: the walk ends, and finds no key. */
+static void test_keys_of_odd_links(void **state)
+{
+    (void)state;
+    struct zone_params z = fixture_zone();
+    struct pubkey pk, first = z.sign_pk, current = fixture_key(KEY_ZONE_3).pk;
+    z.sign_pk = current;
+    z.key_epoch = 9;
+    z.links_n = 1;
+    z.links[0] = (struct zone_link){4, first, 9, current, {{0}}};
+    assert_int_equal(zone_key_of(&z, 4, &pk), ERR_OK);
+    assert_true(pubkey_eq(&pk, &first));
+    assert_int_equal(zone_key_of(&z, 5, &pk), ERR_UNAUTHORIZED);
+    assert_int_equal(zone_key_of(&z, 3, &pk), ERR_UNAUTHORIZED);
+    z.links[0].old_epoch = 9; /* to itself */
+    assert_int_equal(zone_key_of(&z, 4, &pk), ERR_UNAUTHORIZED);
+    z.links[0] = (struct zone_link){10, first, 9, current, {{0}}};
+    assert_int_equal(zone_key_of(&z, 4, &pk), ERR_UNAUTHORIZED);
+    z.links[0] = (struct zone_link){4, first, 8, current, {{0}}}; /* to the key at another epoch */
+    assert_int_equal(zone_key_of(&z, 4, &pk), ERR_UNAUTHORIZED);
+    z.links[0] = (struct zone_link){4, first, 9, first, {{0}}}; /* to another key */
+    assert_int_equal(zone_key_of(&z, 4, &pk), ERR_UNAUTHORIZED);
+    for (uint32_t i = 0; i < ZONE_LINKS_MAX; i++) /* as many as there can be */
+        z.links[i] = (struct zone_link){i + 1, current, i + 2, current, {{0}}};
+    z.links[0].old_pk = first;
+    z.links_n = ZONE_LINKS_MAX;
+    z.key_epoch = ZONE_LINKS_MAX + 1;
+    assert_int_equal(zone_key_of(&z, 1, &pk), ERR_OK);
+    assert_true(pubkey_eq(&pk, &first));
+}
+
+/* Credentials outlive the key that signed them; each counts with the key of its own epoch alone. */
+static void test_credentials_of_older_epochs(void **state)
+{
+    static const enum fixture_key keys[] = {KEY_ZONE, KEY_ZONE_2, KEY_ZONE_3};
+    (void)state;
+    struct zone_params zone = fixture_zone_rotated();
+    struct credential c = fixture_credential(CREDENTIAL_EDGE), out;
+    for (uint32_t epoch = 1; epoch <= 3; epoch++)
+        for (uint32_t k = 0; k < 3; k++) {
+            c.key_epoch = epoch;
+            assert_int_equal(credential_open(signed_credential(&c, keys[k]), &zone, &out),
+                             k + 1 == epoch ? ERR_OK : ERR_SIGNATURE);
+        }
+    c.key_epoch = 4;
+    assert_int_equal(credential_open(signed_credential(&c, KEY_ZONE_3), &zone, &out),
+                     ERR_NOT_READY);
+    c.key_epoch = 1;
+    zone.links_n = 0; /* as from a zone that forgot how it came here */
+    assert_int_equal(credential_open(signed_credential(&c, KEY_ZONE), &zone, &out),
+                     ERR_UNAUTHORIZED);
+}
+
+/* The zone's own deletions name no epoch: any key of its history counts, and nobody else's. */
+static void test_deletions_by_the_zone(void **state)
+{
+    static const enum fixture_key keys[] = {KEY_ZONE, KEY_ZONE_2, KEY_ZONE_3};
+    (void)state;
+    struct zone_params first = fixture_zone(), third = fixture_zone_rotated();
+    struct deletion d = {.zone_id = first.zone_id,
+                         .video_id = fixture_id("video1"),
+                         .streamer_id = fixture_id("streamer1"),
+                         .revision_us = 7};
+    struct deletion out;
+    uint8_t bytes[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    deletion_encode(&d, &w);
+    for (size_t k = 0; k < 3; k++) {
+        fixture_sign(OBJECT_DELETION, &w, keys[k], &object);
+        assert_int_equal(zone_deletion_open(object.whole, &third, &out), ERR_OK);
+        assert_true(id_eq(&out.video_id, &d.video_id) && out.revision_us == 7);
+        assert_int_equal(zone_deletion_open(object.whole, &first, &out),
+                         k == 0 ? ERR_OK : ERR_SIGNATURE);
+    }
+    static const enum fixture_key others[] = {KEY_STREAMER, KEY_EDGE, KEY_STRANGER};
+    for (size_t k = 0; k < 3; k++) {
+        fixture_sign(OBJECT_DELETION, &w, others[k], &object);
+        assert_int_equal(zone_deletion_open(object.whole, &third, &out), ERR_SIGNATURE);
+    }
+    fixture_sign(OBJECT_CUSTODY, &w, KEY_ZONE_3, &object);
+    assert_int_equal(zone_deletion_open(object.whole, &third, &out), ERR_SIGNATURE);
+    assert_int_equal(zone_deletion_open(object.body, &third, &out), ERR_FORMAT);
+    assert_int_equal(zone_deletion_open((struct slice){0}, &third, &out), ERR_FORMAT);
 }
 
 static void test_credential_dates(void **state)
@@ -217,6 +333,10 @@ int main(void)
         cmocka_unit_test(test_circular_links),
         cmocka_unit_test(test_key_alone),
         cmocka_unit_test(test_credential_open),
+        cmocka_unit_test(test_keys_of_epochs),
+        cmocka_unit_test(test_keys_of_odd_links),
+        cmocka_unit_test(test_credentials_of_older_epochs),
+        cmocka_unit_test(test_deletions_by_the_zone),
         cmocka_unit_test(test_credential_dates),
     };
     if (crypto_init() != ERR_OK)

@@ -99,9 +99,13 @@ static void put_zone(struct json *j, const char *name, const struct zone_params 
     object_end(j, OBJECT_ZONE, &w, key);
 }
 
-static void put_credential(struct json *j, const char *name, enum credential_kind kind)
+/* The epoch is 1 for the zone's first key, and so on. */
+static void put_credential(struct json *j, const char *name, enum credential_kind kind,
+                           enum fixture_key key)
 {
     struct credential c = fixture_credential(kind);
+    c.key_epoch = 1 + (uint32_t)(key - KEY_ZONE);
+    c.serial += 10 * (uint64_t)(key - KEY_ZONE);
     uint8_t bytes[BODY_BYTES_MAX];
     struct writer w = writer_of(bytes, sizeof(bytes));
     object_begin(j, name);
@@ -115,7 +119,7 @@ static void put_credential(struct json *j, const char *name, enum credential_kin
     json_u64(j, "not_before", c.not_before_us);
     json_u64(j, "not_after", c.not_after_us);
     credential_encode(&c, &w);
-    object_end(j, OBJECT_CREDENTIAL, &w, KEY_ZONE);
+    object_end(j, OBJECT_CREDENTIAL, &w, key);
 }
 
 static void put_video(struct json *j, const char *name, const struct video *v)
@@ -269,31 +273,30 @@ static void put_proof_object(struct json *j, const char *name, uint16_t n)
     object_end(j, OBJECT_PROOF, &w, KEY_EDGE);
 }
 
-static void put_revocations(struct json *j)
+/* By the zone's first key at epoch 1, and so on. */
+static void put_revocations(struct json *j, const char *name, enum fixture_key key,
+                            const struct revocation *revoked, uint32_t n)
 {
-    enum { REVOKED_N = 2 };
-    const struct revocation revoked[REVOKED_N] = {{7, fixture_now_us - 1},
-                                                  {UINT64_MAX, fixture_now_us}};
-    uint8_t entries[sizeof(revoked)];
+    uint8_t entries[64];
     struct writer e = writer_of(entries, sizeof(entries));
     struct revocations r = {
         .zone_id = fixture_id("zone1"),
-        .key_epoch = 1,
+        .key_epoch = 1 + (uint32_t)(key - KEY_ZONE),
         .number = 12,
         .issued_us = fixture_now_us,
         .next_us = fixture_now_us + (uint64_t)3600 * 1000 * 1000,
-        .n = REVOKED_N,
+        .n = n,
     };
     uint8_t bytes[BODY_BYTES_MAX];
     struct writer w = writer_of(bytes, sizeof(bytes));
-    object_begin(j, "revocations");
+    object_begin(j, name);
     put_id(j, "zone_id", &r.zone_id);
     json_u32(j, "key_epoch", r.key_epoch);
     json_u64(j, "number", r.number);
     json_u64(j, "issued", r.issued_us);
     json_u64(j, "next", r.next_us);
     json_open(j, "revoked", '[');
-    for (size_t i = 0; i < REVOKED_N; i++) {
+    for (size_t i = 0; i < n; i++) {
         json_open(j, NULL, '{');
         json_u64(j, "serial", revoked[i].serial);
         json_u64(j, "since", revoked[i].since_us);
@@ -302,23 +305,24 @@ static void put_revocations(struct json *j)
         write_u64(&e, revoked[i].since_us);
     }
     json_close(j, ']');
+    CHECK(!e.full);
     r.entries = slice_of(entries, e.len);
     revocations_encode(&r, &w);
-    object_end(j, OBJECT_REVOCATIONS, &w, KEY_ZONE);
+    object_end(j, OBJECT_REVOCATIONS, &w, key);
 }
 
-static void put_delegation(struct json *j)
+static void put_delegation(struct json *j, const char *name, uint16_t tracks_n)
 {
     struct delegation d = {
         .stream = fixture_stream(),
         .edge_pk = fixture_key(KEY_EDGE).pk,
-        .tracks_n = 2,
+        .tracks_n = tracks_n,
         .tracks = {1, 65535},
         .not_after_us = fixture_now_us + 1,
     };
     uint8_t bytes[BODY_BYTES_MAX];
     struct writer w = writer_of(bytes, sizeof(bytes));
-    object_begin(j, "delegation");
+    object_begin(j, name);
     json_hash(j, "stream", &d.stream);
     put_pubkey(j, "edge_pk", &d.edge_pk);
     json_open(j, "tracks", '[');
@@ -334,6 +338,7 @@ void vectors_objects(struct json *j)
 {
     struct zone_params zone = fixture_zone(), rotated = fixture_zone_rotated();
     struct video first = fixture_video(), last = first, live = first;
+    const struct revocation revoked[] = {{7, fixture_now_us - 1}, {UINT64_MAX, fixture_now_us}};
     last.revision_us += 1;
     last.manifest_hash = fixture_bytes(0xb1);
     live.live = true;
@@ -343,8 +348,10 @@ void vectors_objects(struct json *j)
     json_open(j, "objects", '[');
     put_zone(j, "zone, first key", &zone, KEY_ZONE);
     put_zone(j, "zone, third key, with the links that lead to it", &rotated, KEY_ZONE_3);
-    put_credential(j, "credential of an edge", CREDENTIAL_EDGE);
-    put_credential(j, "credential of a streamer", CREDENTIAL_STREAMER);
+    put_credential(j, "credential of an edge", CREDENTIAL_EDGE, KEY_ZONE);
+    put_credential(j, "credential of a streamer", CREDENTIAL_STREAMER, KEY_ZONE);
+    put_credential(j, "credential of an edge, second key", CREDENTIAL_EDGE, KEY_ZONE_2);
+    put_credential(j, "credential of a streamer, third key", CREDENTIAL_STREAMER, KEY_ZONE_3);
     put_video(j, "video, first revision", &first);
     put_video(j, "video, final revision", &last);
     put_video(j, "video, live, without thumbnail, description and codecs", &live);
@@ -355,8 +362,11 @@ void vectors_objects(struct json *j)
     put_holding(j, "presence, ended", OBJECT_PRESENCE, 0);
     put_deletion(j, "deletion", KEY_STREAMER);
     put_deletion(j, "deletion, by the zone", KEY_ZONE);
-    put_revocations(j);
-    put_delegation(j);
+    put_revocations(j, "revocations", KEY_ZONE, revoked, 2);
+    put_revocations(j, "revocations of nobody, third key", KEY_ZONE_3, revoked, 0);
+    put_revocations(j, "revocations, third key", KEY_ZONE_3, revoked, 2);
+    put_delegation(j, "delegation of two tracks", 2);
+    put_delegation(j, "delegation of thumbnails", 1);
     put_status(j, "status, online", 1);
     put_status(j, "status, stopping", 0);
     put_proof_object(j, "proof of two parts", 2);

@@ -4,6 +4,7 @@
 #include "tests/unit/trust/fixture.h"
 #include "tests/unit/trust/vectors.h"
 #include "trust/proof.h"
+#include "trust/thumbnail.h"
 
 #include <stdlib.h>
 
@@ -210,6 +211,39 @@ static void put_all_refused(struct json *j, const struct cut_chunk *c)
     json_close(j, ']');
 }
 
+/* The smallest bytes that may be a thumbnail; no decoder would make a picture of them. */
+static const uint8_t jpeg[] = {0xff, 0xd8, 0xff, 0xc0, 0, 11, 8, 0, 180, 1,  64, 1,    1,    0x11,
+                               0,    0xff, 0xda, 0,    8, 1,  1, 0, 0,   63, 0,  0x5a, 0xff, 0xd9};
+
+static void put_thumbnail(struct json *j, const struct hash *stream)
+{
+    struct signkey edge = fixture_key(KEY_EDGE), streamer = fixture_key(KEY_STREAMER);
+    struct delegation d = {.stream = *stream,
+                           .edge_pk = edge.pk,
+                           .tracks_n = 1,
+                           .tracks = {THUMBNAIL_TRACK},
+                           .not_after_us = fixture_now_us + 1};
+    uint8_t bytes[256], packet[THUMBNAIL_PART_BYTES_MAX];
+    struct writer w = writer_of(bytes, sizeof(bytes));
+    struct fixture_object delegation;
+    struct slice opened;
+    delegation_encode(&d, &w);
+    fixture_sign(OBJECT_DELEGATION, &w, KEY_STREAMER, &delegation);
+    struct slice picture = slice_of(jpeg, sizeof(jpeg));
+    struct slice part =
+        slice_of(packet, thumbnail_sign(stream, &edge, fixture_now_us, picture, packet));
+    CHECK(thumbnail_open(delegation.whole, part, stream, &streamer.pk, &opened) == ERR_OK);
+    CHECK(slice_eq(opened, picture));
+    json_open(j, "thumbnail", '{');
+    json_b64(j, "delegation", delegation.whole);
+    json_b64(j, "thumbnail_part", part);
+    json_text(j, "delegated_by", slice_str(fixture_key_name(KEY_STREAMER)));
+    json_text(j, "signed_by", slice_str(fixture_key_name(KEY_EDGE)));
+    json_hash(j, "stream", stream);
+    json_hex(j, "jpeg", picture);
+    json_close(j, '}');
+}
+
 void vectors_parts(struct json *j)
 {
     struct stream *s = stream_new();
@@ -221,6 +255,7 @@ void vectors_parts(struct json *j)
     json_close(j, ']');
     put_manifest(j, &m, &manifest);
     put_odd_statement(j, s);
+    put_thumbnail(j, &m.stream);
     put_all_refused(j, &s->chunks[1]);
     stream_free(s);
 }
@@ -228,13 +263,16 @@ void vectors_parts(struct json *j)
 void vectors_proof(struct json *j)
 {
     struct stream *s = stream_new();
-    uint8_t bodies[4][2048];
+    uint8_t bodies[6][2048];
     struct writer zone = writer_of(bodies[0], sizeof(bodies[0]));
     struct writer credential = writer_of(bodies[1], sizeof(bodies[1]));
     struct writer video = writer_of(bodies[2], sizeof(bodies[2]));
     struct writer manifest = writer_of(bodies[3], sizeof(bodies[3]));
+    struct writer receipt = writer_of(bodies[4], sizeof(bodies[4]));
+    struct writer edge = writer_of(bodies[5], sizeof(bodies[5]));
     struct zone_params z = fixture_zone();
     struct credential c = fixture_credential(CREDENTIAL_STREAMER);
+    struct credential e = fixture_credential(CREDENTIAL_EDGE);
     struct manifest m = chunk_cutter_manifest(&s->cutter);
     struct video v = fixture_video();
     zone_params_encode(&z, &zone);
@@ -243,13 +281,24 @@ void vectors_proof(struct json *j)
     v.revision_us += 1;
     v.manifest_hash = object_hash(OBJECT_MANIFEST, slice_of(bodies[3], manifest.len));
     video_encode(&v, &video);
+    struct receipt r = {.zone_id = z.zone_id,
+                        .edge_id = e.subject,
+                        .stream = m.stream,
+                        .last_chunk = m.chunks,
+                        .hash = v.manifest_hash,
+                        .time_us = fixture_now_us};
+    receipt_encode(&r, &receipt);
+    credential_encode(&e, &edge);
 
-    static struct fixture_object o[4];
+    static struct fixture_object o[6];
     fixture_sign(OBJECT_ZONE, &zone, KEY_ZONE, &o[0]);
     fixture_sign(OBJECT_CREDENTIAL, &credential, KEY_ZONE, &o[1]);
     fixture_sign(OBJECT_VIDEO, &video, KEY_STREAMER, &o[2]);
     fixture_sign(OBJECT_MANIFEST, &manifest, KEY_STREAMER, &o[3]);
-    struct proof_head head = {o[0].whole, o[1].whole, o[2].whole, o[3].whole};
+    fixture_sign(OBJECT_RECEIPT, &receipt, KEY_EDGE, &o[4]);
+    fixture_sign(OBJECT_CREDENTIAL, &edge, KEY_ZONE, &o[5]);
+    struct proof_head head = {o[0].whole, o[1].whole, o[2].whole,
+                              o[3].whole, o[4].whole, o[5].whole};
     struct proof_writer w;
     CHECK(proof_writer_init(&w, &head) == ERR_OK);
     for (size_t i = 0; i < CHUNKS_N; i++) {
@@ -261,6 +310,8 @@ void vectors_proof(struct json *j)
     json_hex(j, "credential", head.credential);
     json_hex(j, "video", head.video);
     json_hex(j, "manifest", head.manifest);
+    json_hex(j, "receipt", head.receipt);
+    json_hex(j, "receipt_credential", head.receipt_credential);
     json_u32(j, "chunks", w.chunks_n);
     json_hex(j, "file", proof_writer_bytes(&w));
     proof_writer_release(&w);

@@ -39,6 +39,16 @@ static const struct vector_field login_fields[] = {
     {"pk", "\"iEuIV/TqoWE8YVBNs01L6vNGUXoOMd483dTZtCAdnQs=\"",
      "iEuIV/TqoWE8YVBNs01L6vNGUXoOMd483dTZtCAdnQs="},
 };
+/* The credential of a streamer, as objects.json has it. */
+#define CREDENTIAL_B64                                                                             \
+    "AQIJAAAAc3RyZWFtZXIxBAAAAEzDqWGIS4hX9OqhYTxhUE2zTUvq80ZReg4x3jzd1Nm0IB2dCwUAAAB6"             \
+    "b25lMQEAAAAIAAAAAAAAAMAwCWXHYAYAwHBG5CJjBgDqDxx/3W3J2wdWIfLvsB6q+S2hDg0dNfd2C4uZ"             \
+    "CUsuj8jkqxxBfG9V5zszGRyE5nm1WTcImirVGQG7ibk7SpgG"
+static const struct vector_field renewal_fields[] = {
+    {"renew", "\"" CREDENTIAL_B64 "\"", CREDENTIAL_B64},
+    {"pk", "\"iEuIV/TqoWE8YVBNs01L6vNGUXoOMd483dTZtCAdnQs=\"",
+     "iEuIV/TqoWE8YVBNs01L6vNGUXoOMd483dTZtCAdnQs="},
+};
 static const struct vector_field odd_fields[] = {
     {"b", "true", "true"},
     {"a", "false", "false"},
@@ -52,6 +62,7 @@ static const struct vector_field odd_fields[] = {
 static const struct vector_request requests[] = {
     {"video/upload", "edge1", KEY_STREAMER, FIELDS(upload_fields)},
     {"auth/user", "zone1", KEY_STREAMER, FIELDS(login_fields)},
+    {"auth/user", "zone1", KEY_STREAMER, FIELDS(renewal_fields)},
     {"live/upload", "edge1", KEY_STREAMER, FIELDS(odd_fields)},
     {"video/delete", "edge1", KEY_ZONE, NULL, 0},
 };
@@ -148,6 +159,27 @@ static void put_enrolment(struct json *j)
     json_close(j, '}');
 }
 
+/* Sealed once, since that draws random bytes: what matters is that it opens. */
+static void put_broker_login(struct json *j)
+{
+    static const char sealed_hex[] =
+        "ab1c21dc663252a33a3817877a68facb82cc3499c5e21a1c1a32d652cdba3d06eaa851542f9c6930"
+        "405c28839af0737b574afdb5969b4dd1caffebdc81d4d83abfdf004e8aedcc45aa19104d4ca79b75"
+        "8ca0c50f";
+    static const char plain[] = "{\"user\":\"edge1\",\"password\":\"c0ffee\"}";
+    enum { SEALED_BYTES = sizeof(sealed_hex) / 2 };
+    uint8_t sealed[SEALED_BYTES], opened[SEALED_BYTES];
+    struct signkey key = fixture_key(KEY_EDGE);
+    CHECK(hex_decode(slice_str(sealed_hex), sealed, SEALED_BYTES) == ERR_OK);
+    CHECK(seal_open_signer(&key, slice_of(sealed, SEALED_BYTES), opened) == ERR_OK);
+    CHECK(slice_eq_str(slice_of(opened, SEALED_BYTES - SEAL_OVERHEAD_BYTES), plain));
+    json_open(j, "broker", '{');
+    json_text(j, "sealed_to", slice_str(fixture_key_name(KEY_EDGE)));
+    json_text(j, "plain", slice_str(plain));
+    json_b64(j, "base64", slice_of(sealed, SEALED_BYTES));
+    json_close(j, '}');
+}
+
 static void put_token(struct json *j, const char *client_id, uint64_t utc_us)
 {
     struct hash secret = fixture_bytes(0x51);
@@ -231,6 +263,7 @@ void vectors_requests(struct json *j)
     json_close(j, ']');
 
     put_enrolment(j);
+    put_broker_login(j);
 
     json_open(j, "between_edges", '[');
     put_peer(j, "db", "", "{\"ID\":\"edge1\",\"from\":\"edge2\",\"form\":\"bundle\",\"asking\":7}");

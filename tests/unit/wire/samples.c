@@ -89,8 +89,21 @@ AGAIN(params_request)
 
 AGAIN(params_reply)
 {
-    struct params_reply m = {.params = sample_bytes(arena, ZONE_OBJECT_BYTES_MAX)};
+    struct params_reply m = {.params = sample_bytes(arena, ZONE_OBJECT_BYTES_MAX),
+                             .revocations = sample_bytes(arena, 300)};
     return params_reply_encode(&m, arena);
+}
+
+AGAIN(revocations_message)
+{
+    struct revocations_message m = {.revocations = sample_bytes(arena, 300)};
+    return revocations_message_encode(&m, arena);
+}
+
+AGAIN(broker_login)
+{
+    struct broker_login m = {.user = slice_str("edge1"), .password = slice_str("ab\"12\n")};
+    return broker_login_encode(&m, arena);
 }
 
 AGAIN(zone_request)
@@ -113,13 +126,16 @@ AGAIN(zone_reply)
         .credential = sample_bytes(arena, CREDENTIAL_OBJECT_BYTES_MAX),
         .nonce = {{3}},
         .proof = some_hash,
+        .broker = sample_bytes(arena, BROKER_LOGIN_BYTES_MAX),
     };
     return zone_reply_encode(&m, arena);
 }
 
 AGAIN(user_reply)
 {
-    struct user_reply m = {.credential = sample_bytes(arena, 300), .request = some_hash};
+    struct user_reply m = {.credential = sample_bytes(arena, 300),
+                           .request = some_hash,
+                           .broker = sample_bytes(arena, 200)};
     return user_reply_encode(&m, arena);
 }
 
@@ -140,6 +156,7 @@ AGAIN(ping_reply)
         .viewers = 3,
         .uptime_s = 99,
         .token = sample_bytes(arena, TOKEN_BYTES),
+        .contact = {12, 1795259370123456, true, 1795259370000001},
     };
     return ping_reply_encode(&m, arena);
 }
@@ -155,7 +172,8 @@ AGAIN(edge_status)
                             .viewers = 7,
                             .uptime_s = 3600,
                             .signed_status = sample_bytes(arena, STATUS_OBJECT_BYTES_MAX),
-                            .credential = sample_bytes(arena, 300)};
+                            .credential = sample_bytes(arena, 300),
+                            .contact = {12, 0, true, 1795259370000001}};
     return edge_status_encode(&m, arena);
 }
 
@@ -176,6 +194,10 @@ AGAIN(watch_info)
         .credential = sample_bytes(arena, 300),
         .manifest = sample_bytes(arena, MANIFEST_OBJECT_BYTES_MAX),
         .token = sample_bytes(arena, TOKEN_BYTES),
+        .receipt = sample_bytes(arena, RECEIPT_OBJECT_BYTES_MAX),
+        .receipt_credential = sample_bytes(arena, 310),
+        .delegation = sample_bytes(arena, DELEGATION_OBJECT_BYTES_MAX),
+        .thumbnail_part = sample_bytes(arena, 500),
     };
     return watch_info_encode(&m, arena);
 }
@@ -213,8 +235,17 @@ AGAIN(upload_end)
     struct upload_end m = {.video_id = sample_id("video1"),
                            .streamer_id = sample_id("streamer1"),
                            .manifest = sample_bytes(arena, 143),
-                           .statement = sample_bytes(arena, 400)};
+                           .statement = sample_bytes(arena, 400),
+                           .delegation = sample_bytes(arena, 141)};
     return upload_end_encode(&m, arena);
+}
+
+AGAIN(upload_delegation)
+{
+    struct upload_delegation m = {.video_id = sample_id("video1"),
+                                  .streamer_id = sample_id("streamer1"),
+                                  .delegation = sample_bytes(arena, DELEGATION_OBJECT_BYTES_MAX)};
+    return upload_delegation_encode(&m, arena);
 }
 
 AGAIN(upload_ack)
@@ -447,6 +478,19 @@ static struct slice user_request_again(struct slice text, struct arena *arena, e
     return *ret_err == ERR_OK ? user_request_encode(&m, &signer, arena) : (struct slice){0};
 }
 
+static struct slice user_renewal_text(struct arena *arena)
+{
+    struct request_signer signer = sample_signer();
+    struct user_request m = {.renew = sample_bytes(arena, CREDENTIAL_OBJECT_BYTES_MAX),
+                             .pk = sample_key()->pk};
+    return user_request_encode(&m, &signer, arena);
+}
+
+static struct slice user_renewal_again(struct slice text, struct arena *arena, enum err *ret_err)
+{
+    return user_request_again(text, arena, ret_err);
+}
+
 static struct slice part_json_text(struct arena *arena)
 {
     struct part_json m = {.video_id = sample_id("video1"),
@@ -581,16 +625,17 @@ static struct slice sync_rows_text(struct arena *arena)
 #name, name##_text, name##_again                                                           \
     }
 const struct sample samples[] = {
-    SAMPLE(params_request),   SAMPLE(params_reply),    SAMPLE(zone_request),
-    SAMPLE(zone_reply),       SAMPLE(user_request),    SAMPLE(user_reply),
-    SAMPLE(ping_request),     SAMPLE(ping_reply),      SAMPLE(edge_status),
-    SAMPLE(watch_request),    SAMPLE(watch_info),      SAMPLE(watch_end),
-    SAMPLE(live_join),        SAMPLE(upload_init),     SAMPLE(upload_end),
-    SAMPLE(upload_ack),       SAMPLE(part_json),       SAMPLE(list_request),
-    SAMPLE(list_reply),       SAMPLE(list_bare),       SAMPLE(db_request),
-    SAMPLE(db_reply),         SAMPLE(db_update),       SAMPLE(db_deletion),
-    SAMPLE(delete_request),   SAMPLE(delete_reply),    SYNC_SAMPLE(sync_digests),
-    SYNC_SAMPLE(sync_leaves), SYNC_SAMPLE(sync_want),  SYNC_SAMPLE(sync_rows),
-    SYNC_SAMPLE(sync_probe),  SYNC_SAMPLE(sync_proof),
+    SAMPLE(params_request),    SAMPLE(params_reply),     SAMPLE(revocations_message),
+    SAMPLE(broker_login),      SAMPLE(zone_request),     SAMPLE(zone_reply),
+    SAMPLE(user_request),      SAMPLE(user_renewal),     SAMPLE(user_reply),
+    SAMPLE(ping_request),      SAMPLE(ping_reply),       SAMPLE(edge_status),
+    SAMPLE(watch_request),     SAMPLE(watch_info),       SAMPLE(watch_end),
+    SAMPLE(live_join),         SAMPLE(upload_init),      SAMPLE(upload_end),
+    SAMPLE(upload_delegation), SAMPLE(upload_ack),       SAMPLE(part_json),
+    SAMPLE(list_request),      SAMPLE(list_reply),       SAMPLE(list_bare),
+    SAMPLE(db_request),        SAMPLE(db_reply),         SAMPLE(db_update),
+    SAMPLE(db_deletion),       SAMPLE(delete_request),   SAMPLE(delete_reply),
+    SYNC_SAMPLE(sync_digests), SYNC_SAMPLE(sync_leaves), SYNC_SAMPLE(sync_want),
+    SYNC_SAMPLE(sync_rows),    SYNC_SAMPLE(sync_probe),  SYNC_SAMPLE(sync_proof),
 };
 const size_t samples_n = sizeof(samples) / sizeof(samples[0]);

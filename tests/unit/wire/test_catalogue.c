@@ -340,7 +340,14 @@ static void test_the_largest_objects(void **state)
     w = writer_of(buf, sizeof(buf));
     struct zone_params zone = {.zone_id = id, .links_n = ZONE_LINKS_MAX};
     zone_params_encode(&zone, &w);
-    assert_true(!w.full && w.len + SIGNATURE_BYTES <= ZONE_OBJECT_BYTES_MAX);
+    assert_int_equal(w.len + SIGNATURE_BYTES, ZONE_OBJECT_BYTES_MAX);
+    w = writer_of(buf, sizeof(buf));
+    struct delegation delegation = {.tracks_n = DELEGATION_TRACKS_MAX};
+    delegation_encode(&delegation, &w);
+    assert_int_equal(w.len + SIGNATURE_BYTES, DELEGATION_OBJECT_BYTES_MAX);
+    w = writer_of(buf, sizeof(buf));
+    revocations_encode(&(struct revocations){.zone_id = id}, &w);
+    assert_int_equal(w.len + REVOCATIONS_MAX * 16 + SIGNATURE_BYTES, REVOCATIONS_OBJECT_BYTES_MAX);
 }
 
 /* I1: rows are added until one does not fit, which leaves no trace. */

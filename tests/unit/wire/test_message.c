@@ -276,6 +276,16 @@ static void test_logins(void **state)
     assert_int_equal(login("{" PK "}"), ERR_FORMAT);
     assert_int_equal(login("{\"ownerId\":\"JWT\",\"user\":\"lea\",\"password\":\"x\"," PK "}"),
                      ERR_FORMAT);
+    assert_int_equal(login("{\"renew\":\"AAAA\"," PK "}"), ERR_OK);
+    assert_int_equal(login("{\"renew\":\"\"," PK "}"), ERR_FORMAT);
+    assert_int_equal(login("{\"renew\":\"AAAA\"}"), ERR_FORMAT);
+    assert_int_equal(login("{\"renew\":\"AAAA\",\"ownerId\":\"JWT\"," PK "}"), ERR_FORMAT);
+    assert_int_equal(login("{\"renew\":\"AAAA\",\"user\":\"lea\",\"password\":\"x\"," PK "}"),
+                     ERR_FORMAT);
+    assert_int_equal(login("{\"renew\":\"AAAA\",\"password\":\"x\"," PK "}"), ERR_FORMAT);
+    assert_int_equal(login("{\"renew\":\"AAAA\",\"ownerId\":\"JWT\",\"user\":\"lea\","
+                           "\"password\":\"x\"," PK "}"),
+                     ERR_FORMAT);
     assert_int_equal(login("{\"sealed\":\"\"}"), ERR_FORMAT);
     struct user_request m;
     struct slice text = user_sealed_encode(slice_str("sealed bytes"), &arena);
@@ -293,6 +303,94 @@ static enum err login_of(size_t user, size_t password, size_t jwt)
     return user_request_decode(user_request_encode(&m, &signer, &arena), &arena, &got);
 }
 
+static enum err renewal_of(size_t bytes)
+{
+    struct user_request m = {.renew = sample_bytes(&arena, bytes)}, got;
+    struct request_signer signer = sample_signer();
+    enum err err = user_request_decode(user_request_encode(&m, &signer, &arena), &arena, &got);
+    assert_true(err != ERR_OK || slice_eq(got.renew, m.renew));
+    return err;
+}
+
+/* What was sealed to a key comes back with it; other bytes, or too many, do not. */
+static void test_broker_logins(void **state)
+{
+    (void)state;
+    struct broker_login sent = {.user = sample_text(&arena, 'u', BROKER_TEXT_BYTES_MAX),
+                                .password = sample_text(&arena, 'p', BROKER_TEXT_BYTES_MAX)};
+    struct broker_login got;
+    struct slice text = broker_login_encode(&sent, &arena);
+    assert_true(text.len + SEAL_OVERHEAD_BYTES <= BROKER_LOGIN_BYTES_MAX);
+    uint8_t *sealed = arena_alloc(&arena, text.len + SEAL_OVERHEAD_BYTES);
+    uint8_t *plain = arena_alloc(&arena, text.len);
+    assert_int_equal(seal_to_signer(&sample_key()->pk, text, sealed), ERR_OK);
+    struct user_reply reply = {.credential = sample_bytes(&arena, 300),
+                               .broker = slice_of(sealed, text.len + SEAL_OVERHEAD_BYTES)};
+    struct user_reply answered;
+    assert_int_equal(user_reply_decode(user_reply_encode(&reply, &arena), &arena, &answered),
+                     ERR_OK);
+    assert_int_equal(seal_open_signer(sample_key(), answered.broker, plain), ERR_OK);
+    assert_int_equal(broker_login_decode(slice_of(plain, text.len), &arena, &got), ERR_OK);
+    assert_true(slice_eq(got.user, sent.user) && slice_eq(got.password, sent.password));
+
+    sent.user = sample_text(&arena, 'u', BROKER_TEXT_BYTES_MAX + 1);
+    assert_int_equal(broker_login_decode(broker_login_encode(&sent, &arena), &arena, &got),
+                     ERR_LIMIT);
+    sent.user = slice_str("");
+    assert_int_equal(broker_login_decode(broker_login_encode(&sent, &arena), &arena, &got),
+                     ERR_FORMAT);
+    sent = (struct broker_login){.user = slice_str("u")};
+    assert_int_equal(broker_login_decode(broker_login_encode(&sent, &arena), &arena, &got),
+                     ERR_FORMAT);
+    reply.broker = sample_bytes(&arena, BROKER_LOGIN_BYTES_MAX + 1);
+    assert_int_equal(user_reply_decode(user_reply_encode(&reply, &arena), &arena, &answered),
+                     ERR_LIMIT);
+    struct zone_reply enrolled = {.edge_id = sample_id("edge1"),
+                                  .params = sample_bytes(&arena, 200),
+                                  .credential = sample_bytes(&arena, 300)};
+    struct zone_reply back;
+    assert_int_equal(zone_reply_decode(zone_reply_encode(&enrolled, &arena), &arena, &back),
+                     ERR_OK);
+    assert_int_equal(back.broker.len, 0);
+    enrolled.broker = reply.broker;
+    assert_int_equal(zone_reply_decode(zone_reply_encode(&enrolled, &arena), &arena, &back),
+                     ERR_LIMIT);
+}
+
+/* The longest list travels, alone and beside the longest parameters. */
+static void test_revocations_travel(void **state)
+{
+    (void)state;
+    struct revocations_message sent = {.revocations =
+                                           sample_bytes(&arena, REVOCATIONS_OBJECT_BYTES_MAX)};
+    struct revocations_message got;
+    struct params_reply reply = {.params = sample_bytes(&arena, ZONE_OBJECT_BYTES_MAX),
+                                 .revocations = sent.revocations};
+    struct params_reply answered;
+    struct slice text = revocations_message_encode(&sent, &arena);
+    assert_true(text.len <= PACKET_BYTES_MAX);
+    assert_int_equal(revocations_message_decode(text, &arena, &got), ERR_OK);
+    assert_true(slice_eq(got.revocations, sent.revocations));
+    text = params_reply_encode(&reply, &arena);
+    assert_true(text.len <= PACKET_BYTES_MAX);
+    assert_int_equal(params_reply_decode(text, &arena, &answered), ERR_OK);
+    assert_true(slice_eq(answered.revocations, sent.revocations));
+    reply.revocations = (struct slice){0};
+    assert_int_equal(params_reply_decode(params_reply_encode(&reply, &arena), &arena, &answered),
+                     ERR_OK);
+    assert_int_equal(answered.revocations.len, 0);
+    reply.params = sample_bytes(&arena, ZONE_OBJECT_BYTES_MAX + 1);
+    assert_int_equal(params_reply_decode(params_reply_encode(&reply, &arena), &arena, &answered),
+                     ERR_LIMIT);
+    sent.revocations = sample_bytes(&arena, REVOCATIONS_OBJECT_BYTES_MAX + 1);
+    assert_int_equal(
+        revocations_message_decode(revocations_message_encode(&sent, &arena), &arena, &got),
+        ERR_LIMIT);
+    assert_int_equal(revocations_message_decode(slice_str("{}"), &arena, &got), ERR_FORMAT);
+    assert_int_equal(revocations_message_decode(slice_str("{\"revocations\":\"\"}"), &arena, &got),
+                     ERR_FORMAT);
+}
+
 static void test_login_limits(void **state)
 {
     (void)state;
@@ -302,6 +400,9 @@ static void test_login_limits(void **state)
     assert_int_equal(login_of(0, 0, JWT_BYTES_MAX), ERR_OK);
     assert_int_equal(login_of(0, 0, JWT_BYTES_MAX + 1), ERR_LIMIT);
     assert_int_equal(login_of(0, 0, 0), ERR_FORMAT);
+    assert_int_equal(renewal_of(CREDENTIAL_OBJECT_BYTES_MAX), ERR_OK);
+    assert_int_equal(renewal_of(CREDENTIAL_OBJECT_BYTES_MAX + 1), ERR_LIMIT);
+    assert_int_equal(renewal_of(0), ERR_FORMAT);
     struct user_request m;
     struct slice most = sample_bytes(&arena, SEALED_BYTES_MAX + 1);
     most.len--;
@@ -364,6 +465,65 @@ static void test_percentages_are_whole(void **state)
     assert_int_equal(percent_written(0.0 / 0.0), 0);
 }
 
+static struct zone_contact contact_of(const char *fields)
+{
+    struct ping_reply m = {.edge_id = sample_id("e")}, got;
+    struct slice text = ping_reply_encode(&m, &arena);
+    text = sample_edit(&arena, text, ",\"revocations\":0,\"auth_edge\":\"ok\"", fields);
+    assert_int_equal(ping_reply_decode(text, &arena, &got), ERR_OK);
+    return got.contact;
+}
+
+/* How an edge stands with auth_edge: what is missing or odd counts as nothing known. */
+static void test_contact(void **state)
+{
+    (void)state;
+    struct zone_contact c = contact_of("");
+    assert_true(c.revocations == 0 && c.issued_us == 0 && !c.away && c.since_us == 0);
+    c = contact_of(",\"revocations\":12,\"revocations_issued\":\"2026-11-21T11:09:30.123456Z\","
+                   "\"auth_edge\":\"ok\",\"auth_edge_since\":\"2026-11-21T11:09:30Z\"");
+    assert_true(c.revocations == 12 && c.issued_us == 1795259370123456 && !c.away &&
+                c.since_us == 0);
+    c = contact_of(",\"auth_edge\":\"away\",\"auth_edge_since\":\"2026-11-21T11:09:30Z\"");
+    assert_true(c.away && c.since_us == 1795259370000000);
+    c = contact_of(",\"auth_edge\":\"gone\",\"revocations_issued\":\"yesterday\"");
+    assert_true(!c.away && c.issued_us == 0);
+
+    struct ping_reply m = {.edge_id = sample_id("e")}, got;
+    m.contact = (struct zone_contact){.revocations = UINT64_MAX};
+    assert_int_equal(ping_reply_decode(ping_reply_encode(&m, &arena), &arena, &got), ERR_OK);
+    assert_int_equal(got.contact.revocations, ((uint64_t)1 << 53) - 1);
+    struct slice text = sample_edit(&arena, ping_reply_encode(&m, &arena), "\"auth_edge\":\"ok\"",
+                                    "\"auth_edge\":7");
+    assert_int_equal(ping_reply_decode(text, &arena, &got), ERR_FORMAT);
+}
+
+/* A status carries of it what an edge acts on, and nothing when it is the last. */
+static void test_contact_in_a_status(void **state)
+{
+    (void)state;
+    struct edge_status m = {.edge_id = sample_id("e"),
+                            .online = true,
+                            .contact = {12, 1795259370123456, true, 1795259370000000}};
+    struct edge_status got;
+    assert_int_equal(edge_status_decode(edge_status_encode(&m, &arena), &arena, &got), ERR_OK);
+    assert_true(got.contact.revocations == 12 && got.contact.away && got.contact.issued_us == 0 &&
+                got.contact.since_us == 1795259370000000);
+    m.contact.away = false;
+    struct slice text = edge_status_encode(&m, &arena);
+    assert_true(slice_eq_str(text,
+                             "{\"EDGE_ID\":\"e\",\"status\":\"online\",\"zone\":\"\",\"ts\":0,"
+                             "\"videos\":0,\"streams\":0,\"viewers\":0,\"uptime_s\":0,"
+                             "\"revocations\":12}"));
+    assert_int_equal(edge_status_decode(text, &arena, &got), ERR_OK);
+    assert_true(got.contact.revocations == 12 && !got.contact.away && !got.contact.since_us);
+    m.online = false;
+    text = edge_status_encode(&m, &arena);
+    assert_null(memmem(text.ptr, text.len, "revocations", 11));
+    assert_int_equal(edge_status_decode(text, &arena, &got), ERR_OK);
+    assert_int_equal(got.contact.revocations, 0);
+}
+
 static void test_status(void **state)
 {
     struct edge_status m;
@@ -409,6 +569,7 @@ static struct edge_status status_of(size_t id_bytes)
         .viewers = 10000,
         .uptime_s = 100000000,
         .signed_status = status_signed(id_bytes),
+        .contact = {1000, 1795259370123456, false, 0},
     };
     memset(m.edge_id.s, 'e', id_bytes);
     return m;
@@ -456,10 +617,14 @@ int main(void)
         cmocka_unit_test(test_enrolment_without_proof),
         cmocka_unit_test(test_enrolment_survives_the_wire),
         cmocka_unit_test(test_logins),
+        cmocka_unit_test(test_broker_logins),
+        cmocka_unit_test(test_revocations_travel),
         cmocka_unit_test(test_login_limits),
         cmocka_unit_test(test_pings),
         cmocka_unit_test(test_ping_reply_of_the_original),
         cmocka_unit_test(test_percentages_are_whole),
+        cmocka_unit_test(test_contact),
+        cmocka_unit_test(test_contact_in_a_status),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_limits),
         cmocka_unit_test(test_a_status_is_small),

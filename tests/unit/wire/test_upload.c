@@ -90,6 +90,16 @@ static void test_classification(void **state)
         {"{\"end\":1,\"chunk\":{\"init\":1}}", UPLOAD_END_UNSIGNED, UPLOAD_END_UNSIGNED},
         {"{\"x\":{\"chunk\":\"AAAA\"},\"end\":1}", UPLOAD_END_UNSIGNED, UPLOAD_END_UNSIGNED},
         {"{\"x\":\"\\\"chunk\\\":\\\"A\",\"end\":1}", UPLOAD_END_UNSIGNED, UPLOAD_END_UNSIGNED},
+        {"{\"delegation\":\"AAAA\"}", UPLOAD_DELEGATION, UPLOAD_DELEGATION},
+        {"{\"video_id\":\"v\",\"delegation\":\"\"}", UPLOAD_DELEGATION, UPLOAD_DELEGATION},
+        {"{\"delegation\":null}", NONE, UPLOAD_INIT},
+        {"{\"delegation\":7}", NONE, UPLOAD_INIT},
+        {"{\"delegation\":\"AAAA\",\"end\":0}", NONE, UPLOAD_INIT},
+        {"{\"delegation\":\"AAAA\",\"init\":1}", UPLOAD_INIT, UPLOAD_INIT},
+        {"{\"delegation\":\"AAAA\",\"end\":1}", UPLOAD_END_UNSIGNED, UPLOAD_END_UNSIGNED},
+        {"{\"delegation\":\"AAAA\",\"end\":1,\"manifest\":\"AAAA\"}", UPLOAD_END, UPLOAD_END},
+        {"{\"delegation\":\"AAAA\",\"chunk\":\"AAAA\"}", UPLOAD_PART_JSON, UPLOAD_PART_JSON},
+        {"{\"x\":{\"delegation\":\"AAAA\"}}", NONE, UPLOAD_INIT},
         {"{\"init\":\"yes\"}", NONE, NONE},
         {"{\"init\":-1}", NONE, NONE},
         {"{\"end\":[1]}", NONE, NONE},
@@ -195,6 +205,45 @@ static void test_end_needs_what_is_signed(void **state)
             ERR_FORMAT);
     m.manifest = sample_bytes(&arena, MANIFEST_OBJECT_BYTES_MAX + 1);
     assert_int_equal(upload_end_decode(upload_end_encode(&m, &arena), &arena, &got), ERR_LIMIT);
+}
+
+static void test_delegations(void **state)
+{
+    static const char *const keys[] = {"\"video_id\"", "\"streamer_id\"", "\"delegation\""};
+    struct upload_delegation m = {.video_id = sample_id("v"),
+                                  .streamer_id = sample_id("s"),
+                                  .delegation = sample_bytes(&arena, DELEGATION_OBJECT_BYTES_MAX)};
+    struct upload_delegation got;
+    struct upload_end end = {.video_id = m.video_id,
+                             .streamer_id = m.streamer_id,
+                             .manifest = slice_str("m"),
+                             .statement = slice_str("s")};
+    struct upload_end ended;
+    enum upload_kind kind;
+    (void)state;
+    struct slice text = upload_delegation_encode(&m, &arena);
+    assert_int_equal(upload_classify(text, true, &kind), ERR_OK);
+    assert_int_equal(kind, UPLOAD_DELEGATION);
+    assert_int_equal(upload_delegation_decode(text, &arena, &got), ERR_OK);
+    assert_true(slice_eq(got.delegation, m.delegation) && id_eq(&got.video_id, &m.video_id));
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        assert_int_equal(
+            upload_delegation_decode(sample_edit(&arena, text, keys[i], "\"x\""), &arena, &got),
+            ERR_FORMAT);
+    m.delegation = sample_bytes(&arena, DELEGATION_OBJECT_BYTES_MAX + 1);
+    assert_int_equal(upload_delegation_decode(upload_delegation_encode(&m, &arena), &arena, &got),
+                     ERR_LIMIT);
+
+    assert_int_equal(upload_end_decode(upload_end_encode(&end, &arena), &arena, &ended), ERR_OK);
+    assert_int_equal(ended.delegation.len, 0);
+    end.delegation = m.delegation;
+    assert_int_equal(upload_end_decode(upload_end_encode(&end, &arena), &arena, &ended), ERR_LIMIT);
+    end.delegation.len--;
+    text = upload_end_encode(&end, &arena);
+    assert_int_equal(upload_classify(text, false, &kind), ERR_OK);
+    assert_int_equal(kind, UPLOAD_END);
+    assert_int_equal(upload_end_decode(text, &arena, &ended), ERR_OK);
+    assert_true(slice_eq(ended.delegation, end.delegation));
 }
 
 static void test_acknowledgements(void **state)
@@ -380,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_init_as_written),
         cmocka_unit_test(test_init_limits),
         cmocka_unit_test(test_end_needs_what_is_signed),
+        cmocka_unit_test(test_delegations),
         cmocka_unit_test(test_acknowledgements),
         cmocka_unit_test(test_parts_of_the_originals),
         cmocka_unit_test(test_parts_that_contradict_themselves),

@@ -175,6 +175,10 @@ static void test_info_limits(void **state)
         {&m.statement, VIDEO_OBJECT_BYTES_MAX},
         {&m.credential, CREDENTIAL_OBJECT_BYTES_MAX},
         {&m.manifest, MANIFEST_OBJECT_BYTES_MAX},
+        {&m.receipt, RECEIPT_OBJECT_BYTES_MAX},
+        {&m.receipt_credential, CREDENTIAL_OBJECT_BYTES_MAX},
+        {&m.delegation, DELEGATION_OBJECT_BYTES_MAX},
+        {&m.thumbnail_part, THUMBNAIL_PART_BYTES_MAX},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -185,6 +189,57 @@ static void test_info_limits(void **state)
         assert_int_equal(watch_info_decode(watch_info_encode(&m, &arena), &arena, &got), ERR_LIMIT);
         *fields[i].field = before;
     }
+}
+
+/* Every field at its limit, in texts of which each byte becomes two: one message still. */
+static void test_the_largest_info(void **state)
+{
+    (void)state;
+    struct watch_info got,
+        m = {
+            .video_id =
+                sample_id("0123456789012345678901234567890123456789012345678901234567890123"),
+            .title = sample_text(&arena, '"', TITLE_BYTES_MAX),
+            .edge_id = sample_text(&arena, '"', ID_BYTES_MAX),
+            .edges = sample_text(&arena, '"', EDGES_TEXT_BYTES_MAX),
+            .streamer_id =
+                sample_id("0123456789012345678901234567890123456789012345678901234567890123"),
+            .streamer_name = sample_text(&arena, '"', NAME_BYTES_MAX),
+            .media_type = sample_text(&arena, '"', MEDIA_TYPE_BYTES_MAX),
+            .codecs = sample_text(&arena, '"', CODECS_BYTES_MAX),
+            .live = true,
+            .chunks = UINT32_MAX,
+            .bytes = UINT64_MAX,
+            .statement = sample_bytes(&arena, VIDEO_OBJECT_BYTES_MAX),
+            .credential = sample_bytes(&arena, CREDENTIAL_OBJECT_BYTES_MAX),
+            .manifest = sample_bytes(&arena, MANIFEST_OBJECT_BYTES_MAX),
+            .token = sample_bytes(&arena, TOKEN_BYTES),
+            .receipt = sample_bytes(&arena, RECEIPT_OBJECT_BYTES_MAX),
+            .receipt_credential = sample_bytes(&arena, CREDENTIAL_OBJECT_BYTES_MAX),
+            .delegation = sample_bytes(&arena, DELEGATION_OBJECT_BYTES_MAX),
+            .thumbnail_part = sample_bytes(&arena, THUMBNAIL_PART_BYTES_MAX),
+        };
+    struct slice text = watch_info_encode(&m, &arena);
+    assert_true(text.len <= PACKET_BYTES_MAX);
+    assert_int_equal(watch_info_decode(text, &arena, &got), ERR_OK);
+    assert_true(slice_eq(got.receipt, m.receipt) && slice_eq(got.delegation, m.delegation) &&
+                slice_eq(got.receipt_credential, m.receipt_credential) &&
+                slice_eq(got.thumbnail_part, m.thumbnail_part));
+    text = live_info_encode(&m, true, &arena);
+    assert_true(text.len <= PACKET_BYTES_MAX);
+    assert_int_equal(watch_info_decode(text, &arena, &got), ERR_OK);
+    assert_true(slice_eq(got.thumbnail_part, m.thumbnail_part) && got.receipt.len == 0);
+    assert_int_equal(watch_info_decode(live_info_encode(&m, false, &arena), &arena, &got), ERR_OK);
+    assert_int_equal(got.thumbnail_part.len, 0);
+}
+
+/* The largest thumbnail is one part of the length that its limit says. */
+static void test_the_largest_thumbnail(void **state)
+{
+    (void)state;
+    struct slice packet =
+        sample_packet(&arena, THUMBNAIL_JPEG_BYTES_MAX, THUMBNAIL_JPEG_BYTES_MAX, 0);
+    assert_int_equal(packet.len + STATEMENT_EXT_BYTES_MAX, THUMBNAIL_PART_BYTES_MAX);
 }
 
 /* What a streamer signed may be any number: ours stays JSON. */
@@ -305,6 +360,8 @@ int main(void)
         cmocka_unit_test(test_info_as_written),
         cmocka_unit_test(test_info_of_the_original),
         cmocka_unit_test(test_info_limits),
+        cmocka_unit_test(test_the_largest_info),
+        cmocka_unit_test(test_the_largest_thumbnail),
         cmocka_unit_test(test_numbers_that_json_cannot_hold),
         cmocka_unit_test(test_ends_as_written),
         cmocka_unit_test(test_telling_replies_apart),
