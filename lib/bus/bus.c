@@ -1,8 +1,8 @@
 /*
  * The bus's life and its thread.
  *
- * The thread does whatever is due, one thing at a time, in this order: broken
- * and waiting connections; what waited too long; subscriptions; messages, those
+ * The thread does whatever is due, one thing at a time, in this order: a new
+ * login; broken and waiting connections; what waited too long; subscriptions; messages, those
  * of lane 0 first, the other lanes' in turn. Then it sleeps until it is woken
  * or a deadline comes. It alone calls into Paho (internal.h, L3), but for
  * messages that find room in the window while all connections stand: those
@@ -43,10 +43,29 @@ static bool connections_step(struct bus *bus, uint64_t now_us)
 
 bool bus_steady(const struct bus *bus)
 {
+    if (bus->login_due)
+        return false;
     for (int i = 0; i < bus->lanes_n; i++)
         for (int k = 0; k < bus->lanes[i].conns_n; k++)
             if (bus->lanes[i].conns[k].state != CONN_UP)
                 return false;
+    return true;
+}
+
+/* The one place where the login is exchanged: conn_connect reads it unlocked, on this thread. */
+static bool login_step(struct bus *bus, uint64_t now_us)
+{
+    if (!bus->login_due)
+        return false;
+    mem_free_secret(bus->user);
+    mem_free_secret(bus->password);
+    bus->user = bus->next_user;
+    bus->password = bus->next_password;
+    bus->next_user = bus->next_password = NULL;
+    bus->login_due = bus->denied_told = false;
+    for (int i = 0; i < bus->lanes_n; i++)
+        for (int k = 0; k < bus->lanes[i].conns_n; k++)
+            conn_renew(&bus->lanes[i].conns[k], now_us);
     return true;
 }
 
@@ -117,8 +136,8 @@ static void *run(void *arg)
     pthread_mutex_lock(&bus->lock);
     while (!bus->closing) {
         uint64_t now_us = clock_mono_us();
-        if (!connections_step(bus, now_us) && !age_step(bus, now_us) && !filters_step(bus) &&
-            !send_step(bus, now_us))
+        if (!login_step(bus, now_us) && !connections_step(bus, now_us) && !age_step(bus, now_us) &&
+            !filters_step(bus) && !send_step(bus, now_us))
             sleep_until_due(bus);
     }
     conn_close_all(bus);
@@ -208,8 +227,10 @@ static void bus_free(struct bus *bus)
     pthread_cond_destroy(&bus->work);
     pthread_cond_destroy(&bus->emptied);
     pthread_mutex_destroy(&bus->lock);
-    free(bus->user);
-    free(bus->password);
+    mem_free_secret(bus->user);
+    mem_free_secret(bus->password);
+    mem_free_secret(bus->next_user);
+    mem_free_secret(bus->next_password);
     free(bus->ca_file);
     free(bus->cert_file);
     free(bus->key_file);
@@ -274,6 +295,22 @@ void bus_close(struct bus *bus)
     pthread_mutex_unlock(&bus->lock);
     CHECK(pthread_join(bus->thread, NULL) == 0);
     bus_free(bus);
+}
+
+void bus_set_login(struct bus *bus, const char *user, const char *password)
+{
+    char *next_user = copy(user), *next_password = copy(password);
+    pthread_mutex_lock(&bus->lock);
+    char *unused_user = bus->next_user, *unused_password = bus->next_password;
+    bus->next_user = next_user;
+    bus->next_password = next_password;
+    bus->login_due = true;
+    bus->denied = false;
+    events_refresh(bus);
+    pthread_cond_signal(&bus->work);
+    pthread_mutex_unlock(&bus->lock);
+    mem_free_secret(unused_user);
+    mem_free_secret(unused_password);
 }
 
 static bool outboxes_empty(const struct bus *bus)

@@ -114,6 +114,14 @@ enum err bus_open(const struct bus_config *config, struct bus **ret_bus);
 void bus_close(struct bus *bus);
 
 /*
+ * bus_set_login: who we are to the broker from now on, in place of the configuration's user and
+ * password (copied; user NULL: anonymous). Every connection is given up with a goodbye and made
+ * anew at once; filters are renewed, what is queued or under way is sent there, and so is all
+ * that is published from now on.
+ */
+void bus_set_login(struct bus *bus, const char *user, const char *password);
+
+/*
  * bus_flush: wait until every outbox is empty and acknowledged.
  * ERR_TIMEOUT: timeout_ms passed first; the rest stays queued.
  */
@@ -179,6 +187,9 @@ enum bus_event_kind {
     BUS_SUBSCRIBED,
     /* The broker does not allow this filter. It does not hold back BUS_CONNECTED. */
     BUS_REFUSED,
+    /* The broker refuses this user and password, or anybody who names none. Once for each login;
+     * the attempts go on. lane: the first that was refused. */
+    BUS_DENIED,
     /* The outbox, which had refused a message or been above half of a limit,
      * is at or below half again. */
     BUS_DRAINED,
@@ -194,7 +205,8 @@ struct bus_event {
  * bus_event_take: the next event. false: there is none now.
  * Events are states, not a log: a slow reader misses repetitions (a connection
  * that was lost and made again since is one LOST and one CONNECTED), never the
- * last word. LOST comes before CONNECTED and SUBSCRIBED before CONNECTED.
+ * last word. LOST comes before CONNECTED and SUBSCRIBED before CONNECTED. What was denied before
+ * bus_set_login is not told after it.
  */
 bool bus_event_take(struct bus *bus, struct bus_event *ret_event);
 

@@ -85,12 +85,21 @@ void conn_break(struct conn *conn, const char *why)
     uint64_t now_us = clock_mono_us();
     if (conn->state == CONN_UP && now_us - conn->up_us >= (uint64_t)BUS_STABLE_MS * US_PER_MS)
         conn->attempts = 0; /* I4 */
-    set_error(conn, why);
+    if (why)
+        set_error(conn, why);
     conn->state = CONN_BROKEN;
     if (conn->receives)
         lane_forget_session(conn->lane);
     lane_refresh(conn->lane);
     pthread_cond_signal(&conn->bus->work);
+}
+
+void conn_renew(struct conn *conn, uint64_t now_us)
+{
+    conn_break(conn, NULL);
+    conn->attempts = 0;
+    if (conn->state == CONN_WAITING)
+        conn->deadline_us = now_us;
 }
 
 /* What Paho tells us, on its threads. */
@@ -114,12 +123,24 @@ static void on_connected(void *owner)
     pthread_mutex_unlock(&bus->lock);
 }
 
-static void on_connect_failed(void *owner, const char *text)
+/* Told once for each login, however many connections it is refused on. */
+static void note_denied(struct conn *conn)
+{
+    struct bus *bus = conn->bus;
+    if (bus->login_due || bus->denied_told)
+        return;
+    bus->denied = bus->denied_told = true;
+    bus->denied_lane = conn->lane->index;
+}
+
+static void on_connect_failed(void *owner, const char *text, bool denied)
 {
     struct conn *conn = owner;
     pthread_mutex_lock(&conn->bus->lock);
     if (conn->state == CONN_CONNECTING) {
         set_error(conn, text);
+        if (denied)
+            note_denied(conn);
         wait_for_next_attempt(conn, clock_mono_us());
     }
     pthread_mutex_unlock(&conn->bus->lock);

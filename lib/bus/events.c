@@ -22,6 +22,8 @@ static bool connected_due(const struct lane *lane)
 
 static bool any_due(const struct bus *bus)
 {
+    if (bus->denied)
+        return true;
     for (int i = 0; i < bus->lanes_n; i++) {
         const struct lane *lane = &bus->lanes[i];
         if (lost_due(lane) || lane->answers_due || connected_due(lane) || lane->drained)
@@ -79,6 +81,11 @@ bool bus_event_take(struct bus *bus, struct bus_event *ret_event)
 {
     bool taken = false;
     pthread_mutex_lock(&bus->lock);
+    if (bus->denied) {
+        *ret_event = (struct bus_event){BUS_DENIED, bus->denied_lane, -1};
+        bus->denied = false;
+        taken = true;
+    }
     for (int i = 0; i < bus->lanes_n && !taken; i++)
         taken = take_from(&bus->lanes[i], ret_event);
     events_refresh(bus);

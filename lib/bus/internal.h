@@ -139,7 +139,13 @@ struct bus {
     bool closing;
 
     struct text_uri uri;
-    char *user, *password, *ca_file, *cert_file, *key_file, *will_topic; /* constant */
+    char *ca_file, *cert_file, *key_file, *will_topic; /* constant */
+    char *user, *password;                             /* the bus's thread's */
+    char *next_user, *next_password;                   /* in their place, if login_due */
+    bool login_due;
+    bool denied;      /* an event is due */
+    bool denied_told; /* of this login */
+    int denied_lane;
     uint8_t *will_payload;
     size_t will_len;
 
@@ -154,7 +160,7 @@ struct bus {
 
 /* bus.c */
 
-/* bus_steady: every connection stands. [locked] */
+/* bus_steady: every connection stands, and stays for now. [locked] */
 bool bus_steady(const struct bus *bus);
 
 /* conn.c */
@@ -166,8 +172,11 @@ void conn_init(struct conn *conn, struct lane *lane, bool receives, const char *
 bool conn_step(struct conn *conn, uint64_t now_us);
 /* conn_deadline: when conn_step has something to do; UINT64_MAX: nothing. [locked] */
 uint64_t conn_deadline(const struct conn *conn);
-/* conn_break: the connection is of no use any more. [locked] */
+/* conn_break: the connection is of no use any more. why: for bus_last_error; NULL: it is no error.
+ * [locked] */
 void conn_break(struct conn *conn, const char *why);
+/* conn_renew: the login has changed: connect anew at once. [locked] */
+void conn_renew(struct conn *conn, uint64_t now_us);
 /*
  * conn_close_all: say goodbye on every connection, wait shortly for it to
  * leave, and free the clients. [locked, unlocks]

@@ -22,6 +22,7 @@ struct paho {
     MQTTAsync handle;
     const struct paho_listener *listener;
     void *owner;
+    bool tls;
     char tls_text[PAHO_TEXT_BYTES]; /* OpenSSL's last words; Paho's receive thread */
 };
 
@@ -40,14 +41,16 @@ static void on_connect_success(void *context, MQTTAsync_successData *data)
     (void)data;
 }
 
+enum { CONNACK_WRONG_PASSWORD = 4, CONNACK_NOT_AUTHORISED = 5 };
+
 static const char *connack_text(int code)
 {
     switch (code) {
     case 1: return "it does not speak MQTT 3.1.1";
     case 2: return "it refuses this client id";
     case 3: return "it is not available now";
-    case 4: return "wrong user name or password";
-    case 5: return "not authorised to connect";
+    case CONNACK_WRONG_PASSWORD: return "wrong user name or password";
+    case CONNACK_NOT_AUTHORISED: return "not authorised to connect";
     default: return NULL;
     }
 }
@@ -60,10 +63,29 @@ static void on_connect_failure(void *context, MQTTAsync_failureData *data)
         text = paho->tls_text;
     if (!text && data && data->message && strstr(data->message, "timeout"))
         text = "no answer in time";
-    if (!text)
-        text = "connection refused, or host unknown or unreachable";
-    paho->listener->connect_failed(paho->owner, text);
+    if (!text) /* Paho does not tell these apart */
+        text = paho->tls ? "its certificate is not for this host name, or connection refused, or "
+                           "host unknown or unreachable"
+                         : "connection refused, or host unknown or unreachable";
+    bool denied =
+        data && (data->code == CONNACK_WRONG_PASSWORD || data->code == CONNACK_NOT_AUTHORISED);
+    paho->listener->connect_failed(paho->owner, text, denied);
     paho->tls_text[0] = '\0';
+}
+
+/* The reason in what OpenSSL says: "THREAD:error:CODE:library:function:reason:file:line:…". */
+static struct slice tls_reason(struct slice text)
+{
+    enum { COLONS_BEFORE_REASON = 5 };
+    struct slice reason = text;
+    for (int i = 0; i < COLONS_BEFORE_REASON; i++) {
+        const uint8_t *colon = memchr(reason.ptr, ':', reason.len);
+        if (!colon)
+            return text;
+        reason = slice_from(reason, (size_t)(colon - reason.ptr) + 1);
+    }
+    const uint8_t *end = memchr(reason.ptr, ':', reason.len);
+    return end ? slice_of(reason.ptr, (size_t)(end - reason.ptr)) : reason;
 }
 
 static int on_tls_error(const char *str, size_t len, void *context)
@@ -71,7 +93,9 @@ static int on_tls_error(const char *str, size_t len, void *context)
     struct paho *paho = context;
     while (len && (str[len - 1] == '\n' || str[len - 1] == '\r'))
         len--;
-    snprintf(paho->tls_text, sizeof(paho->tls_text), "TLS: %.*s", (int)len, str);
+    struct slice reason = tls_reason(slice_of(str, len));
+    snprintf(paho->tls_text, sizeof(paho->tls_text), "TLS: %.*s", (int)reason.len,
+             (const char *)reason.ptr);
     return 1;
 }
 
@@ -138,6 +162,7 @@ enum err paho_connect(struct paho *paho, const struct paho_options *options,
     connect.onSuccess = on_connect_success;
     connect.onFailure = on_connect_failure;
     connect.context = paho;
+    paho->tls = options->tls;
     if (options->tls) {
         ssl.trustStore = options->ca_file;
         ssl.keyStore = options->cert_file;

@@ -23,7 +23,8 @@ struct paho_message {
 
 struct paho_listener {
     void (*connected)(void *owner);
-    void (*connect_failed)(void *owner, const char *text); /* text: why, for a person */
+    /* text: why, for a person; denied: the broker does not want this user and password */
+    void (*connect_failed)(void *owner, const char *text, bool denied);
     void (*lost)(void *owner);
     void (*received)(void *owner, struct slice topic, struct slice payload,
                      struct paho_message memory); /* the listener's from now on */
