@@ -72,6 +72,12 @@ static void *work(void *arg)
     return NULL;
 }
 
+static void name_copy(struct login *login, const struct store_user *user)
+{
+    login->name_len = strlen(user->name);
+    memcpy(login->name, user->name, login->name_len);
+}
+
 static enum err local_check(struct provider *provider, struct login *login)
 {
     struct local *local = local_of(provider);
@@ -87,11 +93,24 @@ static enum err local_check(struct provider *provider, struct login *login)
     memcpy(job->hash, job->known ? user.password_hash : local->nobody, sizeof(job->hash));
     if (job->known) {
         login->subject = user.id;
-        login->name_len = strlen(user.name);
-        memcpy(login->name, user.name, login->name_len);
+        name_copy(login, &user);
     }
     CHECK(queue_push(&local->jobs, job) == ERR_OK); /* I1 */
     local->pending++;
+    return ERR_OK;
+}
+
+static enum err local_knows(struct provider *provider, struct login *login)
+{
+    struct store_user user;
+    enum err err = store_user_get(local_of(provider)->store, &login->subject, &user);
+    if (err == ERR_UNKNOWN) {
+        login->message = "this user is not known any more; log in again";
+        return ERR_UNAUTHORIZED;
+    }
+    if (err != ERR_OK)
+        return ERR_IO;
+    name_copy(login, &user);
     return ERR_OK;
 }
 
@@ -151,6 +170,7 @@ enum err local_open(struct store *store, struct provider **ret_provider)
     struct local *local = mem_alloc(sizeof(*local));
     local->provider = (struct provider){
         .check = local_check,
+        .knows = local_knows,
         .take = local_take,
         .fd = local_fd,
         .pending = local_pending,

@@ -2,11 +2,11 @@
  * Why: the command line of the zone authority: settings, sub-commands, and who
  * is connected to whom.
  */
-#include "auth_edge/folder.h"
+#include "auth_edge/keyfile.h"
 #include "auth_edge/local.h"
+#include "auth_edge/operator.h"
 #include "auth_edge/service.h"
 #include "auth_edge/supabase.h"
-#include "auth_edge/users.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/config.h"
@@ -23,7 +23,6 @@
 #include <sys/stat.h>
 
 enum {
-    EXIT_USAGE = 2,
     CREDENTIAL_S_MAX = 10 * 366 * 24 * 3600,
     CLIENT_ID_RANDOM_BYTES = 8,
     PASSWORD_FILE_BYTES_MAX = 1024,
@@ -49,6 +48,10 @@ static struct option options[] = {
     {.name = "mqtt-ca-file", .help = "certificates that the broker is checked against, PEM"},
     {.name = "mqtt-cert-file", .help = "our certificate for the broker, PEM"},
     {.name = "mqtt-key-file", .help = "its key, PEM"},
+    {.name = "broker-accounts",
+     .help = "the broker is locked: keep an account there for each edge and streamer (production)",
+     .kind = OPTION_FLAG},
+    {.name = "out", .env = "BROKER_INIT_OUT", .help = "broker init: folder for the broker's files"},
     {.name = "topic-prefix", .help = "levels before every topic (default: none)"},
     {.name = "edge-credential-s",
      .help = "seconds that an edge's credential is valid",
@@ -66,7 +69,8 @@ static struct option options[] = {
      .help = "answer under ids that are no ids (development)",
      .kind = OPTION_FLAG},
     {.name = "require-sealed-login",
-     .help = "refuse tokens that were not sealed to the zone's key (production)",
+     .help = "refuse tokens that were not sealed to the zone's key (production; with\n"
+             "                                 --broker-accounts unless the variable says 0)",
      .kind = OPTION_FLAG},
     {.name = "supabase-url",
      .help = "https address of a Supabase project, whose tokens then count here"},
@@ -93,17 +97,11 @@ static struct option options[] = {
 static int print_help(void)
 {
     fputs("auth_edge: the authority of an Edge Cluster zone: enrols edges, logs streamers in.\n\n"
-          "  auth_edge [run]           serve until SIGTERM; SIGUSR1 logs the counters\n"
-          "  auth_edge init            make the zone's keys and say what edges need\n"
-          "  auth_edge show            zone id, key epoch, zone key, paths\n"
-          "  auth_edge user add NAME   a new user; the password from --password-file, from\n"
-          "                            AUTH_PASSWORD, or asked for\n"
-          "  auth_edge user passwd NAME\n"
-          "  auth_edge user list\n"
-          "  auth_edge delete STREAMER VIDEO\n"
-          "                            print a deletion that the zone signs, for\n"
-          "                            edgectl delete --signed FILE\n"
-          "  auth_edge --version\n\n"
+          "  auth_edge [run]               serve until SIGTERM; SIGUSR1 logs the counters\n",
+          stdout);
+    operator_print_help();
+    fputs("  auth_edge --version\n\n"
+          "A serving auth_edge takes over by itself what these commands change.\n\n"
           "Options, also as variables (--zone-id is ZONE_ID) of the environment or of .env:\n",
           stdout);
     config_print_help(options);
@@ -120,126 +118,6 @@ static int misuse(const char *text)
 {
     fprintf(stderr, "auth_edge: %s; see auth_edge --help\n", text);
     return EXIT_USAGE;
-}
-
-/* --- the folder ------------------------------------------------------------------ */
-
-static bool open_folder(bool may_create, struct folder *ret)
-{
-    char error[FOLDER_ERROR_BYTES];
-    struct folder_config config = {
-        .path = config_text(options, "auth-data"),
-        .zone_id = config_text(options, "zone-id"),
-        .zone_secret = config_text(options, "zone-secret"),
-        .may_create = may_create,
-        .now_us = clock_utc_us(),
-    };
-    if (folder_open(&config, ret, error) == ERR_OK)
-        return true;
-    complain(error);
-    return false;
-}
-
-static void zone_key_text(const struct folder *folder, char ret[static 2 * KEY_BYTES])
-{
-    b64_encode(slice_of(folder->keys.sign.pk.b, KEY_BYTES), ret);
-}
-
-/* What the operator does with a zone that was just made. */
-static void say_created(const struct folder *folder)
-{
-    char key[2 * KEY_BYTES];
-    zone_key_text(folder, key);
-    printf("zone %s was made in %s\n", folder->zone.zone_id.s, folder->path);
-    if (config_text(options, "zone-secret"))
-        printf("give every edge the same ZONE_SECRET\n");
-    else
-        printf("copy %s/zone.secret to every edge, and nowhere else\n", folder->path);
-    printf("tell every streamer and viewer: --zone-key %s\n", key);
-    fflush(stdout);
-}
-
-static int command_init(void)
-{
-    struct folder folder;
-    if (!open_folder(true, &folder))
-        return EXIT_FAILURE;
-    if (folder.created)
-        say_created(&folder);
-    else
-        printf("zone %s is in %s already; nothing was changed\n", folder.zone.zone_id.s,
-               folder.path);
-    folder_close(&folder);
-    return EXIT_SUCCESS;
-}
-
-static int command_show(void)
-{
-    struct folder folder;
-    char key[2 * KEY_BYTES];
-    if (!open_folder(false, &folder))
-        return EXIT_FAILURE;
-    zone_key_text(&folder, key);
-    printf("zone-id      %s\n", folder.zone.zone_id.s);
-    printf("key-epoch    %u\n", folder.zone.key_epoch);
-    printf("zone-key     %s\n", key);
-    printf("data         %s\n", folder.path);
-    if (config_text(options, "zone-secret"))
-        printf("zone-secret  from ZONE_SECRET\n");
-    else
-        printf("zone-secret  %s/zone.secret\n", folder.path);
-    printf("database     %s/auth_edge.db\n", folder.path);
-    folder_close(&folder);
-    return EXIT_SUCCESS;
-}
-
-/* --- users ----------------------------------------------------------------------- */
-
-static int command_user(const char *const *args, int n)
-{
-    struct folder folder;
-    struct password_source source = {.file = config_text(options, "password-file"),
-                                     .text = config_text(options, "auth-password")};
-    bool list = n == 1 && strcmp(args[0], "list") == 0;
-    bool add = n == 2 && strcmp(args[0], "add") == 0;
-    bool passwd = n == 2 && strcmp(args[0], "passwd") == 0;
-    if (!list && !add && !passwd)
-        return misuse("user takes add NAME, passwd NAME or list");
-    if (!open_folder(add, &folder))
-        return EXIT_FAILURE;
-    if (folder.created)
-        say_created(&folder);
-    int status = list  ? users_list(folder.store)
-                 : add ? users_add(folder.store, args[1], &source, clock_utc_us())
-                       : users_passwd(folder.store, args[1], &source);
-    folder_close(&folder);
-    return status;
-}
-
-/* --- deletions -------------------------------------------------------------------- */
-
-/* What `edgectl delete --signed` sends: the zone says that a streamer's video is gone. */
-static int command_delete(const char *const *args, int n)
-{
-    struct deletion deletion = {.revision_us = clock_utc_us()};
-    if (n != 2 || id_parse(slice_str(args[0]), &deletion.streamer_id) != ERR_OK ||
-        id_parse(slice_str(args[1]), &deletion.video_id) != ERR_OK)
-        return misuse("delete takes a streamer's id and a video's, as edgectl list shows them");
-    struct folder folder;
-    if (!open_folder(false, &folder))
-        return EXIT_FAILURE;
-    deletion.zone_id = folder.zone.zone_id;
-    uint8_t body[OBJECT_BYTES_MAX], object[OBJECT_BYTES_MAX];
-    struct writer w = writer_of(body, sizeof(body));
-    struct writer out = writer_of(object, sizeof(object));
-    deletion_encode(&deletion, &w);
-    signed_append(&out, OBJECT_DELETION, slice_of(body, w.len), &folder.keys.sign);
-    folder_close(&folder);
-    CHECK(!w.full && !out.full);
-    CLEANUP(mem_free_ptr) char *text = mem_alloc(b64_text_len(out.len) + 1);
-    b64_encode(slice_of(object, out.len), text);
-    printf("%s\n", text);
-    return EXIT_SUCCESS;
 }
 
 /* --- serving --------------------------------------------------------------------- */
@@ -268,7 +146,7 @@ static bool secret_line(const char *file_option, const char *text_option, size_t
         return false;
     }
     if (path)
-        folder_warn_if_open(path);
+        keyfile_warn_if_open(path);
     if (!path && given)
         text = strdup(given);
     if (text)
@@ -277,18 +155,11 @@ static bool secret_line(const char *file_option, const char *text_option, size_t
     return true;
 }
 
-static void wiped_free_ptr(char **text)
-{
-    if (*text)
-        crypto_wipe(*text, strlen(*text));
-    free(*text);
-}
-
-static int run_service(const struct folder *folder, struct zone *zone, struct provider *local,
-                       struct provider *supabase)
+static int run_service(struct folder *folder, struct zone *zone, struct provider *local,
+                       struct provider *supabase, struct desk *desk)
 {
     struct id client_id;
-    CLEANUP(wiped_free_ptr) char *password = NULL;
+    CLEANUP(mem_free_secret_ptr) char *password = NULL;
     if (!secret_line("mqtt-password-file", "mqtt-password", PASSWORD_FILE_BYTES_MAX, &password))
         return EXIT_FAILURE;
     client_id_make(&folder->zone.zone_id, &client_id);
@@ -303,10 +174,12 @@ static int run_service(const struct folder *folder, struct zone *zone, struct pr
     };
     struct service_config service = {
         .zone = zone,
-        .store = folder->store,
+        .folder = folder,
         .passwords = local,
         .tokens = supabase,
         .topic_prefix = slice_str(config_text(options, "topic-prefix")),
+        .desk = desk,
+        .retain_revocations = !desk,
         .broker = &broker,
     };
     log_line(LOG_INFO, "zone %s, keys in %s, broker %s", folder->zone.zone_id.s, folder->path,
@@ -330,7 +203,7 @@ static const char *text_or_none(const char *option)
 static bool open_supabase(struct provider **ret)
 {
     char error[SUPABASE_ERROR_BYTES];
-    CLEANUP(wiped_free_ptr) char *key = NULL;
+    CLEANUP(mem_free_secret_ptr) char *key = NULL;
     struct supabase_config config = {
         .url = text_or_none("supabase-url"),
         .ca_file = text_or_none("supabase-ca-file"),
@@ -351,18 +224,38 @@ static bool open_supabase(struct provider **ret)
     return true;
 }
 
-static int serve_folder(const struct folder *folder)
+static struct desk *open_desk(struct folder *folder, const uint8_t key[static KEY_BYTES])
 {
+    struct accounts *accounts = accounts_new(key, store_clients(folder->store));
+    accounts_secret(accounts, folder->keys.secret);
+    return desk_new(accounts, LANE_BROKER, LANE_ZONE);
+}
+
+/* In production unless it is said otherwise. */
+static bool sealed_logins_only(void)
+{
+    return config_text(options, "require-sealed-login")
+               ? config_flag(options, "require-sealed-login")
+               : config_flag(options, "broker-accounts");
+}
+
+static int serve_folder(struct folder *folder)
+{
+    bool accounts = config_flag(options, "broker-accounts");
+    uint8_t broker_key[KEY_BYTES];
+    char error[FOLDER_ERROR_BYTES];
+    if (accounts && folder_broker_key(folder, false, broker_key, error) != ERR_OK)
+        return complain(error);
     struct zone_config config = {
-        .zone_id = folder->zone.zone_id,
-        .key_epoch = folder->zone.key_epoch,
-        .issued_us = folder->zone.issued_us,
+        .params = &folder->zone,
         .keys = &folder->keys,
         .edge_credential_us = config_uint(options, "edge-credential-s") * us_per_s,
         .streamer_credential_us = config_uint(options, "streamer-credential-s") * us_per_s,
         .allow_token_reply_ids = config_flag(options, "allow-token-reply-ids"),
-        .require_sealed_login = config_flag(options, "require-sealed-login"),
+        .require_sealed_login = sealed_logins_only(),
         .records = store_records(folder->store),
+        .broker_key = accounts ? broker_key : NULL,
+        .clients = store_clients(folder->store),
     };
     if (store_answered_until(folder->store, &config.answered_until_us) != ERR_OK)
         return complain(store_error(folder->store));
@@ -372,7 +265,9 @@ static int serve_folder(const struct folder *folder)
     int status = EXIT_FAILURE;
     if (local_open(folder->store, &local) == ERR_OK) {
         struct zone *zone = zone_new(&config);
-        status = run_service(folder, zone, local, supabase);
+        struct desk *desk = accounts ? open_desk(folder, broker_key) : NULL;
+        status = run_service(folder, zone, local, supabase, desk);
+        desk_free(desk);
         local->close(local);
         zone_free(zone);
     } else {
@@ -380,21 +275,24 @@ static int serve_folder(const struct folder *folder)
     }
     if (supabase)
         supabase->close(supabase);
+    crypto_wipe(broker_key, sizeof(broker_key));
     return status;
 }
 
-static int command_run(void)
+static int command_run(const struct operator_settings *settings)
 {
     struct folder folder;
-    const struct rlimit no_core = {0};
     if (!topic_prefix_ok(slice_str(config_text(options, "topic-prefix"))))
         return misuse("--topic-prefix takes levels of A-Z a-z 0-9 _ - joined by /");
-    setrlimit(RLIMIT_CORE, &no_core); /* keys are in memory from here on */
+    if (config_flag(options, "broker-accounts") && config_flag(options, "allow-token-reply-ids"))
+        return misuse("--broker-accounts and --allow-token-reply-ids do not go together: a locked "
+                      "broker lets nobody read what is sent to a token");
+    if (config_flag(options, "broker-accounts") && !config_text(options, "mqtt-user"))
+        return misuse("--broker-accounts needs --mqtt-user " BROKER_USER_AUTH
+                      " and --mqtt-password-file broker.auth, which broker init made");
     service_block_signals();
-    if (!open_folder(true, &folder))
+    if (!operator_open(settings, true, &folder))
         return EXIT_FAILURE;
-    if (folder.created)
-        say_created(&folder);
     int status = serve_folder(&folder);
     folder_close(&folder);
     return status;
@@ -419,25 +317,28 @@ static void lengthen_data_flag(int argc, char **argv)
 
 static int command(const char *const *args, int n)
 {
+    struct operator_settings settings = {
+        .folder = {.path = config_text(options, "auth-data"),
+                   .zone_id = config_text(options, "zone-id"),
+                   .zone_secret = config_text(options, "zone-secret")},
+        .password = {.file = config_text(options, "password-file"),
+                     .text = config_text(options, "auth-password")},
+        .out = config_text(options, "out"),
+        .topic_prefix = config_text(options, "topic-prefix"),
+    };
     if (n == 0 || (n == 1 && strcmp(args[0], "run") == 0))
-        return command_run();
-    if (n == 1 && strcmp(args[0], "init") == 0)
-        return command_init();
-    if (n == 1 && strcmp(args[0], "show") == 0)
-        return command_show();
-    if (strcmp(args[0], "user") == 0)
-        return command_user(args + 1, n - 1);
-    if (strcmp(args[0], "delete") == 0)
-        return command_delete(args + 1, n - 1);
-    return misuse("there is no such command");
+        return command_run(&settings);
+    return operator_command(&settings, args, n);
 }
 
 int main(int argc, char **argv)
 {
     char error[CONFIG_ERROR_BYTES];
     int n;
+    const struct rlimit no_core = {0}; /* keys will be in memory */
     log_setup("auth_edge", LOG_INFO);
     umask(077);
+    setrlimit(RLIMIT_CORE, &no_core);
     if (config_asked(argc - 1, argv + 1, "--help") || config_asked(argc - 1, argv + 1, "-h"))
         return print_help();
     if (config_asked(argc - 1, argv + 1, "--version")) {

@@ -6,6 +6,7 @@
  * loop wait; what it does meanwhile (a thread, a transfer) is its own affair.
  *
  *   zone_receive --> login --> provider->check ... provider->take --> zone_login_answer
+ *                      '-----> provider->knows ------------------------'
  *
  * All functions: the loop's thread.
  */
@@ -21,6 +22,7 @@ struct login {
     size_t password_len;
     char token[JWT_BYTES_MAX];
     size_t token_len;
+    uint64_t renews; /* not 0: only whether `subject` is still known; serial of the credential */
 
     /* What the authority needs again with the answer. */
     char client_id[REPLY_ID_BYTES_MAX]; /* empty: answered under the subject */
@@ -30,8 +32,8 @@ struct login {
     uint64_t request_us;
 
     /*
-     * The answer. ERR_OK: subject and name are set. ERR_UNAUTHORIZED: not a
-     * user of this zone, or not the secret. ERR_BUSY: unknown; says nothing
+     * The answer. ERR_OK: subject and name are set (a renewal comes with its subject).
+     * ERR_UNAUTHORIZED: not a user of this zone, or not the secret. ERR_BUSY: unknown; says nothing
      * about the user. ERR_IO: our fault.
      */
     enum err err;
@@ -55,6 +57,12 @@ struct provider {
      * cannot be read.
      */
     enum err (*check)(struct provider *provider, struct login *login);
+    /*
+     * knows: whether somebody who logged in once is still a user, without anything secret, for a
+     * renewal. ERR_OK: login->name is set. ERR_UNAUTHORIZED: no, or it cannot be told here;
+     * login->message says how to go on. ERR_IO: the users cannot be read.
+     */
+    enum err (*knows)(struct provider *provider, struct login *login);
     /* take: go on with what can be done without waiting; the next answered login, or NULL. */
     struct login *(*take)(struct provider *provider);
     /* fd: readable when take is worth calling; for poll() only. */

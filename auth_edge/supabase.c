@@ -317,6 +317,14 @@ static enum err supabase_check(struct provider *provider, struct login *login)
     return err;
 }
 
+/* Supabase answers about tokens; a session may be revoked, a user banned, without our hearing. */
+static enum err supabase_knows(struct provider *provider, struct login *login)
+{
+    (void)provider;
+    login->message = "this credential is not renewed without a token; log in with one";
+    return ERR_UNAUTHORIZED;
+}
+
 static struct login *supabase_take(struct provider *provider)
 {
     struct supabase *s = supabase_of(provider);
@@ -426,6 +434,7 @@ enum err supabase_open(const struct supabase_config *config, struct provider **r
     struct supabase *s = mem_alloc(sizeof(*s));
     s->provider = (struct provider){
         .check = supabase_check,
+        .knows = supabase_knows,
         .take = supabase_take,
         .fd = supabase_fd,
         .pending = supabase_pending,

@@ -1,6 +1,6 @@
 #include "auth_edge/users.h"
 
-#include "auth_edge/folder.h"
+#include "auth_edge/keyfile.h"
 #include "base/check.h"
 #include "base/file.h"
 
@@ -47,7 +47,7 @@ static bool password_from_file(const char *path, struct password *ret)
     enum err err = file_read(path, OBJECT_BYTES_MAX, &text, &len);
     if (err != ERR_OK)
         return complain(path, err == ERR_LIMIT ? "too long for a password" : strerror(errno));
-    folder_warn_if_open(path);
+    keyfile_warn_if_open(path);
     bool ok = password_set(ret, text, path);
     crypto_wipe(text, len);
     free(text);
@@ -181,7 +181,8 @@ int users_list(struct store *store)
     struct store_user user = {0};
     enum err err;
     while ((err = store_user_next(store, user.name, &user)) == ERR_OK)
-        printf("%-36s  %-27s  %s\n", user.id.s, user.created_at, user.name);
+        printf(isatty(STDOUT_FILENO) ? "%-36s  %-27s  %s\n" : "%s\t%s\t%s\n", user.id.s,
+               user.created_at, user.name);
     if (err == ERR_UNKNOWN)
         return EXIT_SUCCESS;
     complain("users", store_error(store));

@@ -144,6 +144,24 @@ def test_a_login_must_be_sealed_where_that_is_required(door, project, lea):
     door.accepted(project.token(lea), lea)
 
 
+def test_a_credential_is_not_renewed_without_a_token(door, project, lea):
+    """Supabase cannot be asked about somebody who shows no token; the embedded users can."""
+    door.open()
+    key, request = door.send(project.token(lea))
+    credential = trust.unb64(door.answer(request).get("ownerbase64"))
+    inner, request = roles.renewal_request(door.zone, key, door.client.id, credential)
+    door.client.publish("auth/user", inner)
+    reply = door.answer(trust.b64(request))
+    assert reply.get("code") == "unauthorized" and "token" in reply.get("message"), reply
+
+    assert door.auth.add_user("ada", "lovelace-1815").returncode == 0
+    credential = roles.login(door.client, door.zone, key, "ada", "lovelace-1815")
+    inner, request = roles.renewal_request(door.zone, key, door.client.id, credential)
+    door.client.publish("auth/user", inner)
+    assert door.answer(trust.b64(request)).get("status") == "ok"
+    assert project.count(USER_PATH) == 1
+
+
 def test_passwords_go_to_the_embedded_users_beside_it(door, project, lea):
     door.open()
     assert door.auth.add_user("ada", "lovelace-1815").returncode == 0

@@ -120,6 +120,25 @@ static void test_queue_full(void **state)
     world_close(&w);
 }
 
+/* For a renewal: the name of today, and nobody who is gone. */
+static void test_knows(void **state)
+{
+    struct world w = world_open(state);
+    struct login *login = login_new();
+    assert_int_equal(id_parse(slice_str("5f0c6f9e-8a3e-4d0b-9c52-4f5b1f0e7a11"), &login->subject),
+                     ERR_OK);
+    assert_int_equal(w.local->knows(w.local, login), ERR_OK);
+    assert_int_equal(login->name_len, 3);
+    assert_memory_equal(login->name, "lea", 3);
+    assert_int_equal(id_parse(slice_str("5f0c6f9e-8a3e-4d0b-9c52-4f5b1f0e7a12"), &login->subject),
+                     ERR_OK);
+    assert_int_equal(w.local->knows(w.local, login), ERR_UNAUTHORIZED);
+    assert_non_null(login->message);
+    assert_int_equal(w.local->pending(w.local), 0);
+    login_free(login);
+    world_close(&w);
+}
+
 /* Closing gives up what waits, without hashing all of it. */
 static void test_close_with_pending(void **state)
 {
@@ -134,10 +153,8 @@ static void test_close_with_pending(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_DISK(test_right_password),
-        ON_DISK(test_refused_alike),
-        ON_DISK(test_queue_full),
-        ON_DISK(test_close_with_pending),
+        ON_DISK(test_right_password), ON_DISK(test_refused_alike),      ON_DISK(test_queue_full),
+        ON_DISK(test_knows),          ON_DISK(test_close_with_pending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,9 +77,9 @@ static void test_open_refused(void **state)
 static void test_zone(void **state)
 {
     struct store *store = must_open(state);
-    struct store_zone zone = {
+    struct zone_params zone = {
         .key_epoch = 1, .issued_us = now_us, .sign_pk = {{7}}, .box_pk = {{8}}};
-    struct store_zone got;
+    struct zone_params got;
     uint64_t until = 1;
     assert_int_equal(id_parse(slice_str("zone1"), &zone.zone_id), ERR_OK);
     assert_int_equal(store_zone_get(store, &got), ERR_UNKNOWN);
@@ -103,13 +103,13 @@ static void test_zone(void **state)
 static void test_serials(void **state)
 {
     struct store *store = must_open(state);
-    struct store_zone zone = {.key_epoch = 1};
+    struct zone_params zone = {.key_epoch = 1};
     struct issued a, b, c;
     uint64_t until;
     assert_int_equal(id_parse(slice_str("zone1"), &zone.zone_id), ERR_OK);
     assert_int_equal(store_zone_put(store, &zone), ERR_OK);
     struct issue edge = issue_of(CREDENTIAL_EDGE, "edge1", 1);
-    struct issue user = issue_of(CREDENTIAL_STREAMER, "edge1", 2);
+    struct issue user = issue_of(CREDENTIAL_STREAMER, "s1", 2);
     assert_int_equal(issue(store, &edge, &a), ERR_OK);
     assert_int_equal(issue(store, &user, &b), ERR_OK);
     store_close(store);

@@ -23,6 +23,8 @@ static enum err table_issue(void *ctx, const struct issue *issue, struct issued 
     size_t i = 0;
     if (t->fail != ERR_OK)
         return t->fail;
+    if (t->revoked && issue->renews == t->revoked)
+        return ERR_UNAUTHORIZED;
     if (issue->credential.kind == CREDENTIAL_EDGE) {
         while (i < t->edges_n && !id_eq(&t->edges[i], &issue->credential.subject))
             i++;
@@ -58,10 +60,13 @@ int world_enter(void **state)
     memset(w->keys.secret, 0x5a, KEY_BYTES);
     signkey_random(&w->key);
     w->now = (struct zone_now){.utc_us = start_us, .mono_us = 5000000};
+    w->params = (struct zone_params){.zone_id = id_of("zone1"),
+                                     .sign_pk = w->keys.sign.pk,
+                                     .box_pk = w->keys.box.pk,
+                                     .key_epoch = 3,
+                                     .issued_us = start_us - 1};
     w->config = (struct zone_config){
-        .zone_id = id_of("zone1"),
-        .key_epoch = 3,
-        .issued_us = start_us - 1,
+        .params = &w->params,
         .keys = &w->keys,
         .edge_credential_us = edge_life_us,
         .streamer_credential_us = streamer_life_us,

@@ -13,6 +13,7 @@ struct table {
     uint64_t serial;
     struct issue last;
     enum err fail;
+    uint64_t revoked; /* serial; 0: none */
 };
 
 struct world {
@@ -20,7 +21,7 @@ struct world {
     struct table table;
     struct zone_config config;
     struct zone *zone;
-    struct zone_params params;
+    struct zone_params params; /* as clients have them */
     struct zone_now now;
     struct arena arena;
     struct signkey key; /* of whoever asks */
