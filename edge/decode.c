@@ -37,7 +37,14 @@ void decode_reject_to(struct work *w, enum err err, const char *what, enum topic
     r->client_id = a.client_id;
 }
 
+void decode_newer(struct work *w, enum err err)
+{
+    if (err == ERR_NOT_READY && w->view->has_zone)
+        w->ev->newer_zone = true;
+}
+
 const char decode_malformed[] = "malformed, or a field is missing, of the wrong type or too long";
+const char decode_newer_key[] = "the zone has a newer key than this edge knows; try again";
 
 /* ---- uploads and lives ---- */
 
@@ -54,50 +61,49 @@ static const char *mismatch(const struct upload_init *m, const struct video *v)
     return NULL;
 }
 
+/* Who begins it, and what. NULL: all of it is signed and belongs together; else what does not, and
+ * *ret why. */
+static const char *init_open(struct work *w, bool live, struct verified_init *v, enum err *ret)
+{
+    *ret = ERR_UNAUTHORIZED;
+    if (!v->init.credential.len || !v->init.statement.len || !v->init.signature.auth.len)
+        return "credential, statement and auth are required; log in";
+    *ret = ERR_NOT_READY;
+    if (!w->view->has_zone)
+        return "this edge is not enrolled yet; try again";
+    *ret = credential_open(v->init.credential, &w->view->zone, &v->credential);
+    decode_newer(w, *ret);
+    if (*ret == ERR_NOT_READY)
+        return decode_newer_key;
+    if (*ret != ERR_OK)
+        return "the credential is not this zone's; log in again";
+    *ret = video_open(v->init.statement, &v->credential.pk, &v->video);
+    if (*ret != ERR_OK)
+        return "the statement is not signed by the credential's key";
+    *ret = ERR_FORMAT;
+    const char *wrong = mismatch(&v->init, &v->video);
+    if (wrong)
+        return wrong;
+    if (!id_eq(&v->video.zone_id, &w->view->zone.zone_id))
+        return "the statement is for another zone";
+    *ret = request_check(slice_str(live ? "live/upload" : "video/upload"), id_slice(&w->d->self),
+                         &v->init.signature.fields, v->init.signature.auth, &v->credential.pk,
+                         &v->auth, NULL);
+    return *ret == ERR_OK ? NULL : "auth is not a signature over these fields for this edge";
+}
+
 static void init_verify(struct work *w, bool live)
 {
     enum topic_kind reply = live ? TOPIC_LIVE_UPLOAD_REPLY : TOPIC_UPLOAD_REPLY;
     struct verified_init v = {0};
-    enum err err = upload_init_decode(w->ev->msg->payload, &w->ev->arena, &v.init);
-    if (err != ERR_OK) {
-        decode_reject_to(w, err, decode_malformed, reply);
-        return;
-    }
-    if (!v.init.credential.len || !v.init.statement.len || !v.init.signature.auth.len) {
-        decode_reject_to(w, ERR_UNAUTHORIZED, "credential, statement and auth are required; log in",
-                         reply);
-        return;
-    }
-    if (!w->view->has_zone) {
-        decode_reject_to(w, ERR_NOT_READY, "this edge is not enrolled yet; try again", reply);
-        return;
-    }
-    err = credential_open(v.init.credential, &w->view->zone, &v.credential);
-    if (err != ERR_OK) {
-        decode_reject_to(w, err, "the credential is not this zone's; log in again", reply);
-        return;
-    }
-    err = video_open(v.init.statement, &v.credential.pk, &v.video);
-    if (err != ERR_OK) {
-        decode_reject_to(w, err, "the statement is not signed by the credential's key", reply);
-        return;
-    }
-    const char *wrong = mismatch(&v.init, &v.video);
-    if (!wrong && !id_eq(&v.video.zone_id, &w->view->zone.zone_id))
-        wrong = "the statement is for another zone";
-    if (wrong) {
-        decode_reject_to(w, ERR_FORMAT, wrong, reply);
-        return;
-    }
-    err = request_check(slice_str(live ? "live/upload" : "video/upload"), id_slice(&w->d->self),
-                        &v.init.signature.fields, v.init.signature.auth, &v.credential.pk, &v.auth,
-                        NULL);
-    if (err != ERR_OK) {
-        decode_reject_to(w, err, "auth is not a signature over these fields for this edge", reply);
-        return;
-    }
     struct slice body;
     struct signature sig;
+    enum err err = upload_init_decode(w->ev->msg->payload, &w->ev->arena, &v.init);
+    const char *wrong = err == ERR_OK ? init_open(w, live, &v, &err) : decode_malformed;
+    if (wrong) {
+        decode_reject_to(w, err, wrong, reply);
+        return;
+    }
     signed_split(v.init.statement, &body, &sig);
     v.statement_hash = object_hash(OBJECT_VIDEO, body);
     v.stream = video_stream(&v.video);
@@ -153,8 +159,36 @@ static void end_verify(struct work *w)
     }
     v.stream = s->stream;
     v.statement_hash = object_hash(OBJECT_VIDEO, body);
+    v.delegated = v.end.delegation.len &&
+                  delegation_open(v.end.delegation, &s->signer, &v.delegation) == ERR_OK;
     w->ev->kind = EVENT_UPLOAD_END;
     w->ev->u.end = v;
+}
+
+/* That this edge may make a thumbnail, of a stream that is under way here. */
+static void delegation_verify(struct work *w)
+{
+    struct upload_delegation m = {0};
+    struct delegation d;
+    struct slice body;
+    struct signature sig;
+    enum err err = upload_delegation_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err == ERR_OK)
+        err = signed_split(m.delegation, &body, &sig);
+    if (err == ERR_OK)
+        err = delegation_decode(body, &d);
+    if (err != ERR_OK) {
+        decode_reject(w, err, decode_malformed);
+        return;
+    }
+    const struct trusted_stream *s = trust_view_find(w->view, &d.stream);
+    if (!s || delegation_open(m.delegation, &s->signer, &d) != ERR_OK) {
+        decode_reject(w, ERR_SIGNATURE, "the delegation is not signed by the stream's key");
+        return;
+    }
+    w->ev->kind = EVENT_DELEGATION;
+    w->ev->u.delegation.message = m;
+    w->ev->u.delegation.delegation = d;
 }
 
 /* A rejected part of a stream that is known: its streamer can be told. */
@@ -229,6 +263,7 @@ static void upload(struct work *w)
     case UPLOAD_INIT: init_verify(w, live); break;
     case UPLOAD_END: end_verify(w); break;
     case UPLOAD_END_UNSIGNED: w->ev->kind = EVENT_LIVE_END_UNSIGNED; break;
+    case UPLOAD_DELEGATION: delegation_verify(w); break;
     }
 }
 
@@ -258,6 +293,44 @@ static void join(struct work *w)
     w->ev->u.join = m;
 }
 
+/* Whether the receipt that comes with a video is one of an edge of this zone; of which video is
+ * the core's to compare. */
+static bool receipt_verify(struct work *w, const struct watch_info *info, struct receipt *ret,
+                           uint64_t *ret_serial)
+{
+    struct credential c;
+    struct receipt r;
+    if (!info->receipt.len || !w->view->has_zone)
+        return false;
+    enum err err = credential_open(info->receipt_credential, &w->view->zone, &c);
+    decode_newer(w, err);
+    if (err != ERR_OK || c.kind != CREDENTIAL_EDGE ||
+        receipt_open(info->receipt, &c.pk, &r) != ERR_OK || !id_eq(&r.edge_id, &c.subject) ||
+        !id_eq(&r.zone_id, &c.zone_id) || !credential_valid_at(&c, r.time_us))
+        return false;
+    *ret = r;
+    *ret_serial = c.serial;
+    return true;
+}
+
+/* Whether the thumbnail that comes with a video is one, by leave of the streamer of a stream that
+ * is fetched here. */
+static bool thumbnail_verify(const struct work *w, const struct watch_info *info,
+                             struct hash *ret_stream)
+{
+    struct part part;
+    struct slice jpeg;
+    if (!info->delegation.len || part_decode(info->thumbnail_part, &part) != ERR_OK)
+        return false;
+    const struct trusted_stream *s = trust_view_find(w->view, &part.chunk.stream);
+    if (!s || info->delegation.len > DELEGATION_OBJECT_BYTES_MAX ||
+        thumbnail_open(info->delegation, info->thumbnail_part, &s->stream, &s->signer, &jpeg) !=
+            ERR_OK)
+        return false;
+    *ret_stream = s->stream;
+    return true;
+}
+
 static enum err watch_answer(struct work *w, const struct id *source)
 {
     struct slice payload = w->ev->msg->payload;
@@ -275,6 +348,10 @@ static enum err watch_answer(struct work *w, const struct id *source)
         w->ev->kind = EVENT_WATCH_INFO;
         w->ev->u.watch_info.source = *source;
         w->ev->u.watch_info.info = info;
+        w->ev->u.watch_info.receipt_holds = receipt_verify(w, &info, &w->ev->u.watch_info.receipt,
+                                                           &w->ev->u.watch_info.receipt_serial);
+        w->ev->u.watch_info.thumbnail_holds =
+            thumbnail_verify(w, &info, &w->ev->u.watch_info.thumbnail_stream);
         return err;
     case WATCH_REPLY_END:
         err = watch_end_decode(payload, arena, &end);
@@ -355,6 +432,7 @@ struct event *decode(const struct decoder *d, const struct trust_view *view,
     case TOPIC_DB_REPLY: decode_db_reply(&w); break;
     case TOPIC_DB_SYNC: decode_db_sync(&w); break;
     case TOPIC_EDGE_STATUS: decode_edge_status(&w); break;
+    case TOPIC_AUTH_REVOCATIONS: decode_revocations(&w); break;
     case TOPIC_DELETE: decode_delete(&w); break;
     default:
         err = decode_small(&w);

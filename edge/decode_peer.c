@@ -82,8 +82,8 @@ static void db_rows(struct work *w, const struct bundle *b)
 {
     w->ev->kind = EVENT_DB_ROWS;
     w->ev->u.db_rows.skipped = b->skipped;
-    w->ev->u.db_rows.rows =
-        rows_from_bundle(b, w->view, &w->ev->arena, &w->ev->u.db_rows.n, &w->ev->u.db_rows.skipped);
+    w->ev->u.db_rows.rows = rows_from_bundle(b, w->view, &w->ev->arena, &w->ev->u.db_rows.n,
+                                             &w->ev->u.db_rows.skipped, &w->ev->newer_zone);
 }
 
 void decode_db_request(struct work *w)
@@ -128,8 +128,10 @@ void decode_db_update(struct work *w)
     enum err err = db_update_decode(w->ev->msg->payload, &w->ev->arena, &m);
     if (err == ERR_OK)
         err = row_from_update(&m, w->view, &row);
+    decode_newer(w, err);
     if (err != ERR_OK) {
-        decode_reject(w, err, "a row that nobody entitled signed");
+        decode_reject(w, err == ERR_NOT_READY ? ERR_UNAUTHORIZED : err,
+                      "a row that nobody entitled signed");
         return;
     }
     w->ev->kind = EVENT_DB_UPDATE;
@@ -153,7 +155,8 @@ void decode_db_reply(struct work *w)
         return;
     }
     size_t n = 0, skipped = b.skipped;
-    struct storage_row *rows = rows_from_bundle(&b, w->view, &w->ev->arena, &n, &skipped);
+    struct storage_row *rows =
+        rows_from_bundle(&b, w->view, &w->ev->arena, &n, &skipped, &w->ev->newer_zone);
     w->ev->kind = EVENT_DB_REPLY;
     w->ev->u.db_reply.page = b.page;
     w->ev->u.db_reply.pages = b.pages;
@@ -205,7 +208,7 @@ void decode_db_sync(struct work *w)
 /* ---- presence ---- */
 
 /* Whose key signs a status: that of the credential in it, or else the one remembered. */
-static bool status_key(const struct work *w, struct verified_status *v)
+static bool status_key(struct work *w, struct verified_status *v)
 {
     struct credential c;
     if (!v->status.credential.len) {
@@ -214,8 +217,9 @@ static bool status_key(const struct work *w, struct verified_status *v)
             v->pk = *pk;
         return pk != NULL;
     }
-    if (credential_open(v->status.credential, &w->view->zone, &c) != ERR_OK ||
-        c.kind != CREDENTIAL_EDGE || !id_eq(&c.subject, &v->status.edge_id))
+    enum err err = credential_open(v->status.credential, &w->view->zone, &c);
+    decode_newer(w, err);
+    if (err != ERR_OK || c.kind != CREDENTIAL_EDGE || !id_eq(&c.subject, &v->status.edge_id))
         return false;
     v->pk = c.pk;
     v->serial = c.serial;
@@ -244,23 +248,44 @@ void decode_edge_status(struct work *w)
 
 /* ---- deletion ---- */
 
-/* Whose key signs it: the streamer's, whose request is signed too, or the zone's. NULL: all holds;
- * else what does not, and *ret why. */
-static const char *delete_open(const struct work *w, struct verified_delete *v, enum err *ret)
+/* Who is revoked. An older key of the zone may say nothing about that any more. */
+void decode_revocations(struct work *w)
+{
+    struct revocations_message m = {0};
+    struct revocations list = {0};
+    enum err err = revocations_message_decode(w->ev->msg->payload, &w->ev->arena, &m);
+    if (err == ERR_OK)
+        err = w->view->has_zone ? revocations_open(m.revocations, &w->view->zone, &list)
+                                : ERR_UNAUTHORIZED;
+    decode_newer(w, err);
+    if (err != ERR_OK) {
+        decode_reject(w, ERR_UNAUTHORIZED, "no list that the zone's key in force has signed");
+        return;
+    }
+    w->ev->kind = EVENT_REVOCATIONS;
+    w->ev->u.revocations.bytes = m.revocations;
+    w->ev->u.revocations.list = list;
+}
+
+/* Whose key signs it: the streamer's, whose request is signed too, or the zone's, in any epoch.
+ * NULL: all holds; else what does not, and *ret why. */
+static const char *delete_open(struct work *w, struct verified_delete *v, enum err *ret)
 {
     const struct delete_request *m = &v->request;
     v->by_zone = m->credential.len == 0;
-    struct pubkey pk = w->view->zone.sign_pk;
     if (!v->by_zone) {
         *ret = credential_open(m->credential, &w->view->zone, &v->credential);
         if (*ret == ERR_OK && (v->credential.kind != CREDENTIAL_STREAMER ||
                                !id_eq(&v->credential.subject, &m->streamer_id)))
             *ret = ERR_UNAUTHORIZED;
+        decode_newer(w, *ret);
+        if (*ret == ERR_NOT_READY)
+            return decode_newer_key;
         if (*ret != ERR_OK)
             return "the credential is not this streamer's of this zone; log in again";
-        pk = v->credential.pk;
     }
-    *ret = deletion_open(m->deletion, &pk, &v->deletion);
+    *ret = v->by_zone ? zone_deletion_open(m->deletion, &w->view->zone, &v->deletion)
+                      : deletion_open(m->deletion, &v->credential.pk, &v->deletion);
     if (*ret != ERR_OK)
         return "the deletion is not signed by the credential's key, or without one by the zone's";
     *ret = ERR_FORMAT;
@@ -271,7 +296,7 @@ static const char *delete_open(const struct work *w, struct verified_delete *v, 
     *ret = ERR_OK;
     if (!v->by_zone)
         *ret = request_check(slice_str("video/delete"), id_slice(&w->d->self), &m->signature.fields,
-                             m->signature.auth, &pk, &v->auth, NULL);
+                             m->signature.auth, &v->credential.pk, &v->auth, NULL);
     return *ret == ERR_OK ? NULL : "auth is not a signature over these fields for this edge";
 }
 

@@ -80,6 +80,7 @@ unsigned encode(const struct effect *e, struct arena *arena,
     case MESSAGE_DB_BUNDLE:
     case MESSAGE_SYNC_ROWS: *ret = bundle_message(e, arena); break;
     case MESSAGE_SYNC: *ret = sync_message_encode(e->body, arena); break;
+    case MESSAGE_REVOCATIONS: *ret = revocations_message_encode(e->body, arena); break;
     case MESSAGE_DELETE_REPLY: *ret = delete_reply_encode(e->body, arena); break;
     }
     if (e->stamp)

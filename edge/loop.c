@@ -77,7 +77,16 @@ static void carry_out(struct run *r, struct effect *e)
         CHECK(store_submit(r->loop->store, e->op) == ERR_OK); /* the core's bounds are below */
         e->op = NULL;
         break;
+    case EFFECT_THUMBNAIL:
+        thumbnailer_submit(r->loop->thumbnailer, e->job); /* the core has one at a time */
+        e->job = NULL;
+        break;
     case EFFECT_TRUST: break; /* I1: done before */
+    case EFFECT_LOGIN:
+        log_line(LOG_INFO, "broker: going on as %s", core_login(r->loop->core)->user);
+        bus_set_login(r->loop->bus, core_login(r->loop->core)->user,
+                      core_login(r->loop->core)->password);
+        break;
     case EFFECT_LOG: log_line(e->warning ? LOG_WARN : LOG_INFO, "%s", e->text); break;
     case EFFECT_DRAINED: r->drained = true; break;
     }
@@ -128,12 +137,29 @@ static void take_messages(struct run *r, enum lane lane)
         step(r, ev);
 }
 
+static void take_thumbnails(struct run *r)
+{
+    struct thumbnail_job *job;
+    while ((job = queue_take(thumbnailer_results(r->loop->thumbnailer), NULL)) != NULL) {
+        struct event *ev = event_new(EVENT_THUMBNAIL);
+        ev->u.thumbnail = job;
+        step(r, ev);
+    }
+}
+
 static bool all_up(const struct run *r)
 {
     for (enum lane lane = 0; lane < LANES; lane++)
         if (!r->lane_up[lane])
             return false;
     return true;
+}
+
+/* Then next to nothing may be read, and that is no news. */
+static bool enrolling(const struct run *r)
+{
+    const struct edge_login *login = core_login(r->loop->core);
+    return login && login->enrolling;
 }
 
 static void take_bus_events(struct run *r)
@@ -147,7 +173,9 @@ static void take_bus_events(struct run *r)
             r->lane_up[b.lane] = false;
         else if (b.kind == BUS_DRAINED)
             step_kind(r, EVENT_TICK);
-        else if (b.kind == BUS_REFUSED)
+        else if (b.kind == BUS_DENIED)
+            step_kind(r, EVENT_BUS_DENIED);
+        else if (b.kind == BUS_REFUSED && !enrolling(r))
             log_line(LOG_ERROR, "the broker refuses a subscription; check its access list");
         bool up = all_up(r);
         if (up == was_up)
@@ -270,6 +298,7 @@ static void turn(struct run *r)
         {.fd = verify_fd(loop->verify, LANE_CONTROL), .events = POLLIN},
         {.fd = verify_fd(loop->verify, LANE_LIVE), .events = POLLIN},
         {.fd = verify_fd(loop->verify, LANE_MEDIA), .events = POLLIN},
+        {.fd = queue_fd(thumbnailer_results(loop->thumbnailer)), .events = POLLIN},
     };
     if (poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(r, clock_mono_us())) < 0)
         return; /* EINTR */
@@ -285,6 +314,8 @@ static void turn(struct run *r)
         take_messages(r, LANE_LIVE);
     if (fds[5].revents)
         take_messages(r, LANE_MEDIA);
+    if (fds[6].revents)
+        take_thumbnails(r);
     uint64_t now_us = clock_mono_us();
     sample_load(r, now_us);
     if (now_us >= core_deadline_us(loop->core))

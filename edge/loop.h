@@ -9,6 +9,7 @@
 #include "edge/core/core.h"
 #include "edge/load.h"
 #include "edge/store/store.h"
+#include "edge/thumbnailer.h"
 #include "edge/verify.h"
 
 enum {
@@ -21,6 +22,7 @@ struct loop {
     struct bus *bus;
     struct store *store;
     struct verify *verify;
+    struct thumbnailer *thumbnailer;
     struct load load;
     struct slice prefix; /* TOPIC_PREFIX; borrowed */
     int signal_fd;       /* signalfd for SIGTERM, SIGINT, SIGUSR1 */

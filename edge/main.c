@@ -30,6 +30,7 @@ enum {
     CONTROL_OUTBOX_MESSAGES_MAX = 4096,
     READ_BUDGET_BYTES = READS_BYTES_MAX + MEDIA_OUTBOX_BYTES_MAX + 1024 * 1024,
     JSON_BUDGET_BYTES = 4 * 1024 * 1024, /* packets taken out of JSON parts */
+    CLIENT_ID_RANDOM_BYTES = 16,
 };
 
 struct app {
@@ -109,11 +110,14 @@ static enum err open_core(struct app *app)
     struct settings *s = &app->settings;
     CLEANUP(mem_free_ptr) uint8_t *params = NULL;
     CLEANUP(mem_free_ptr) uint8_t *credential = NULL;
+    CLEANUP(mem_free_ptr) uint8_t *revocations = NULL;
+    CLEANUP(mem_free_ptr) uint8_t *login = NULL;
     struct core_config config = {
         .edge_id = s->edge_id,
         .key = s->key,
         .version = EDGE_CLUSTER_VERSION,
         .allow_token_reply_ids = config_flag(s->options, "allow-token-reply-ids"),
+        .broker_accounts = config_flag(s->options, "broker-accounts"),
         .now_us = clock_mono_us(),
         .utc_us = clock_utc_us(),
         .last_hlc = store_last_hlc(app->loop.store),
@@ -127,12 +131,15 @@ static enum err open_core(struct app *app)
     crypto_random(config.seed, KEY_BYTES);
     kept(app, "zone_params", &params, &config.zone_params);
     kept(app, "credential", &credential, &config.credential);
+    kept(app, "revocations", &revocations, &config.revocations);
+    kept(app, "broker", &login, &config.broker_login);
     app->stale = mem_array(STALE_MAX, sizeof(*app->stale));
     enum err err = store_stale_presences(app->loop.store, stale_add, app);
     config.stale = app->stale;
     config.stale_n = app->stale_n;
     if (err == ERR_OK)
         app->loop.core = core_new(&config);
+    crypto_wipe((void *)(uintptr_t)config.broker_login.ptr, config.broker_login.len);
     crypto_wipe(&config, sizeof(config));
     settings_forget(s);
     free(app->stale);
@@ -146,16 +153,30 @@ static struct slice offline_message(struct app *app, struct arena *arena)
     return edge_status_encode(&status, arena);
 }
 
+/* At a locked broker nobody may know it: whoever connects under the same id throws us out. */
+static void client_id_make(const struct app *app, struct id *ret)
+{
+    uint8_t random[CLIENT_ID_RANDOM_BYTES];
+    *ret = app->settings.edge_id;
+    if (!core_login(app->loop.core))
+        return;
+    crypto_random(random, sizeof(random));
+    hex_encode(slice_of(random, sizeof(random)), ret->s);
+}
+
 static enum err open_bus(struct app *app)
 {
     const struct option *o = app->settings.options;
     char topic[TOPIC_BUF_BYTES];
     struct arena arena = {0};
+    struct id client_id;
+    const struct edge_login *login = core_login(app->loop.core);
+    client_id_make(app, &client_id);
     struct bus_config config = {
         .broker = config_text(o, "mqtt-broker"),
-        .client_id = app->settings.edge_id.s,
-        .user = config_text(o, "mqtt-user"),
-        .password = app->settings.password,
+        .client_id = client_id.s,
+        .user = login ? login->user : config_text(o, "mqtt-user"),
+        .password = login ? login->password : app->settings.password,
         .ca_file = config_text(o, "mqtt-ca-file"),
         .cert_file = config_text(o, "mqtt-cert-file"),
         .key_file = config_text(o, "mqtt-key-file"),
@@ -203,6 +224,7 @@ struct subscription {
 static enum err subscribe(struct app *app)
 {
     static const struct subscription subscriptions[] = {
+        {LANE_CONTROL, TOPIC_AUTH_REVOCATIONS, false, false, false},
         {LANE_CONTROL, TOPIC_AUTH_ZONE_REPLY, true, false, false},
         {LANE_CONTROL, TOPIC_DB, false, false, false},
         {LANE_CONTROL, TOPIC_DB_REPLY, true, false, false},
@@ -257,6 +279,14 @@ static enum err open_verify(struct app *app)
     return err;
 }
 
+static enum err open_thumbnailer(struct app *app)
+{
+    enum err err = thumbnailer_open(app->settings.thumbnail_program, &app->loop.thumbnailer);
+    if (err != ERR_OK)
+        log_line(LOG_ERROR, "cannot start the thread for thumbnails: no more threads or files");
+    return err;
+}
+
 static enum err open_all(struct app *app)
 {
     app->loop.prefix = slice_str(config_text(app->settings.options, "topic-prefix"));
@@ -272,6 +302,8 @@ static enum err open_all(struct app *app)
         err = subscribe(app);
     if (err == ERR_OK)
         err = open_verify(app);
+    if (err == ERR_OK)
+        err = open_thumbnailer(app);
     return err;
 }
 
@@ -280,6 +312,7 @@ static void close_all(struct app *app)
     struct loop *loop = &app->loop;
     if (loop->core && loop->bus)
         loop_log_counters(loop);
+    thumbnailer_close(loop->thumbnailer);
     verify_close(loop->verify);
     bus_close(loop->bus);
     store_close(loop->store);

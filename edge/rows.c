@@ -17,6 +17,7 @@ struct known {
 struct opener {
     const struct trust_view *view;
     struct arena *arena; /* NULL: credentials are not kept */
+    bool newer;          /* one names a later key of the zone than the view knows */
     size_t known_n, known_cap;
     struct known *known;
 };
@@ -48,6 +49,7 @@ static enum err opener_credential(struct opener *o, struct slice bytes, struct c
     }
     struct known k = {.bytes = bytes};
     k.err = credential_open(bytes, &o->view->zone, &k.credential);
+    o->newer = o->newer || k.err == ERR_NOT_READY;
     if (o->arena && (k.err == ERR_OK || k.err == ERR_SIGNATURE)) {
         o->known = table_grow(o->arena, o->known, o->known_n, &o->known_cap, sizeof(k));
         o->known[o->known_n++] = k;
@@ -104,7 +106,7 @@ static enum err open_video(struct opener *o, const struct claim *claim, struct s
 static enum err open_deletion(struct opener *o, struct slice deletion, struct slice credential,
                               struct storage_row *row)
 {
-    struct credential c = {.pk = o->view->zone.sign_pk};
+    struct credential c = {0};
     struct deletion d;
     struct slice body;
     struct signature sig;
@@ -112,7 +114,8 @@ static enum err open_deletion(struct opener *o, struct slice deletion, struct sl
     if (credential.len)
         err = opener_credential(o, credential, &c);
     if (err == ERR_OK)
-        err = deletion_open(deletion, &c.pk, &d);
+        err = credential.len ? deletion_open(deletion, &c.pk, &d)
+                             : zone_deletion_open(deletion, &o->view->zone, &d);
     if (err == ERR_OK)
         err = signed_split(deletion, &body, &sig);
     if (err != ERR_OK)
@@ -209,7 +212,8 @@ static bool table_add(struct table *t, enum err err, const struct storage_row *r
 }
 
 struct storage_row *rows_from_bundle(const struct bundle *b, const struct trust_view *view,
-                                     struct arena *arena, size_t *ret_n, size_t *skipped)
+                                     struct arena *arena, size_t *ret_n, size_t *skipped,
+                                     bool *newer)
 {
     struct opener o = {.view = view, .arena = arena};
     struct table t = {.arena = arena};
@@ -231,6 +235,7 @@ struct storage_row *rows_from_bundle(const struct bundle *b, const struct trust_
         table_add(&t, err, &row);
     }
     *skipped += t.skipped;
+    *newer = *newer || o.newer;
     *ret_n = t.n;
     return t.rows;
 }

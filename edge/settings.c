@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { SMALL_FILE_BYTES_MAX = 1024 };
 
@@ -34,6 +35,9 @@ static const struct option table[] = {
     {.name = "mqtt-ca-file", .help = "PEM of the CA that signs the broker's certificate"},
     {.name = "mqtt-cert-file", .help = "PEM of our certificate, if the broker asks for one"},
     {.name = "mqtt-key-file", .help = "PEM of its key"},
+    {.name = "broker-accounts",
+     .help = "1: the broker is locked: this edge's account comes from auth_edge (production)",
+     .kind = OPTION_FLAG},
     {.name = "topic-prefix", .help = "levels that stand before every topic", .fallback = ""},
     {.name = "zone-secret-file",
      .help = "file with the zone's secret, 64 hexadecimal digits (auth_edge makes it)"},
@@ -71,6 +75,8 @@ static const struct option table[] = {
      .kind = OPTION_UINT,
      .min = 1,
      .max = TOMBSTONE_HOURS_MAX},
+    {.name = "thumbnail-program",
+     .help = "program that makes thumbnails; default: edge_thumbnail beside this one"},
     {.name = "allow-token-reply-ids",
      .help = "1: serve reply ids that are no ids (development)",
      .kind = OPTION_FLAG},
@@ -97,14 +103,6 @@ static void warn_if_open(const char *path)
 {
     if (file_is_open(path))
         log_line(LOG_WARN, "%s can be read by others: chmod 600 it", path);
-}
-
-/* The bytes of a file that was a secret. */
-static void wiped_free_ptr(char **text)
-{
-    if (*text)
-        crypto_wipe(*text, strlen(*text));
-    free(*text);
 }
 
 static void in_folder(const struct settings *s, const char *name, char ret[static PATH_BYTES_MAX])
@@ -149,7 +147,7 @@ static enum err load_key(struct settings *s, char *ret_error)
 {
     char path[PATH_BYTES_MAX];
     char hex[2 * KEY_BYTES + 1];
-    CLEANUP(wiped_free_ptr) char *kept = NULL;
+    CLEANUP(mem_free_secret_ptr) char *kept = NULL;
     uint8_t seed[KEY_BYTES];
     size_t len;
     in_folder(s, "edge.key", path);
@@ -175,7 +173,7 @@ static enum err load_key(struct settings *s, char *ret_error)
 
 static enum err load_secret_file(struct settings *s, const char *path, char *ret_error)
 {
-    CLEANUP(wiped_free_ptr) char *text = NULL;
+    CLEANUP(mem_free_secret_ptr) char *text = NULL;
     size_t len;
     enum err err = file_read(path, SMALL_FILE_BYTES_MAX, &text, &len);
     if (err == ERR_UNKNOWN) {
@@ -211,7 +209,7 @@ static enum err load_password(struct settings *s, char *ret_error)
 {
     const char *path = config_text(s->options, "mqtt-password-file");
     const char *given = config_text(s->options, "mqtt-password");
-    CLEANUP(wiped_free_ptr) char *text = NULL;
+    CLEANUP(mem_free_secret_ptr) char *text = NULL;
     size_t len;
     if (!path && !given)
         return ERR_OK;
@@ -257,14 +255,25 @@ static enum err load_options(int argc, char **argv, struct settings *s, char *re
 static enum err check_options(const struct settings *s, char *ret_error)
 {
     const char *prefix = config_text(s->options, "topic-prefix");
+    const char *program = config_text(s->options, "thumbnail-program");
     uint64_t bytes_max = config_uint(s->options, "storage-bytes-max");
+    bool accounts = config_flag(s->options, "broker-accounts");
     if (strlen(config_text(s->options, "data")) > PATH_BYTES_MAX - 32)
         snprintf(ret_error, SETTINGS_ERROR_BYTES, "--data is too long");
+    else if (program && strlen(program) >= PATH_BYTES_MAX)
+        snprintf(ret_error, SETTINGS_ERROR_BYTES, "--thumbnail-program is too long");
     else if (!topic_prefix_ok(slice_str(prefix)))
         snprintf(ret_error, SETTINGS_ERROR_BYTES,
                  "--topic-prefix '%.80s' is none; it takes at most %d levels of A-Z a-z 0-9 _ - "
                  "joined by /, at most %d bytes",
                  prefix, TOPIC_PREFIX_LEVELS_MAX, TOPIC_PREFIX_BYTES_MAX);
+    else if (accounts && config_text(s->options, "mqtt-user"))
+        snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                 "--broker-accounts and --mqtt-user do not go together: auth_edge gives the user");
+    else if (accounts && config_flag(s->options, "allow-token-reply-ids"))
+        snprintf(ret_error, SETTINGS_ERROR_BYTES,
+                 "--broker-accounts and --allow-token-reply-ids do not go together: a locked "
+                 "broker lets nobody read what is sent to a token");
     else if (bytes_max && bytes_max < STORAGE_BYTES_MIN)
         snprintf(ret_error, SETTINGS_ERROR_BYTES,
                  "--storage-bytes-max is %llu; give at least %d, or 0 for as much as the disk has",
@@ -272,6 +281,21 @@ static enum err check_options(const struct settings *s, char *ret_error)
     else
         return ERR_OK;
     return ERR_FORMAT;
+}
+
+/* Where nothing is given: beside this program, whatever the working folder and the path are. */
+static void find_thumbnail_program(struct settings *s)
+{
+    static const char name[] = "edge_thumbnail";
+    const char *given = config_text(s->options, "thumbnail-program");
+    char self[PATH_BYTES_MAX];
+    ssize_t n = given ? 0 : readlink("/proc/self/exe", self, sizeof(self) - sizeof(name));
+    while (n > 0 && self[n - 1] != '/')
+        n--;
+    if (given)
+        snprintf(s->thumbnail_program, PATH_BYTES_MAX, "%s", given);
+    else if (n > 0)
+        snprintf(s->thumbnail_program, PATH_BYTES_MAX, "%.*s%s", (int)n, self, name);
 }
 
 enum err settings_load(int argc, char **argv, struct settings *ret,
@@ -295,6 +319,7 @@ enum err settings_load(int argc, char **argv, struct settings *ret,
         err = load_password(ret, ret_error);
     config_forget(ret->options);
     in_folder(ret, "edge_cluster.db", ret->db_path);
+    find_thumbnail_program(ret);
     return err;
 }
 
@@ -309,6 +334,6 @@ void settings_release(struct settings *s)
     if (s->options)
         config_release(s->options);
     free(s->options);
-    wiped_free_ptr(&s->password);
+    mem_free_secret(s->password);
     crypto_wipe(s, sizeof(*s));
 }

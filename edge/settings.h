@@ -25,7 +25,8 @@ struct settings {
     struct signkey key;
     uint8_t zone_secret[KEY_BYTES];
     char db_path[PATH_BYTES_MAX];
-    char *password; /* of the broker; NULL: none; owned */
+    char thumbnail_program[PATH_BYTES_MAX]; /* as given, or edge_thumbnail beside this program */
+    char *password;                         /* of the broker; NULL: none; owned */
 };
 
 /*

@@ -76,7 +76,10 @@ CREATE TABLE copy (
     prev         BLOB NOT NULL,         -- hash of the statement of chunk next - 1
     current      BLOB NOT NULL,         -- of chunk next, if next_part > 0
     root         BLOB,                  -- of the manifest, when whole
-    receipt      BLOB,                  -- given for a finished upload
+    receipt      BLOB,                  -- an edge's, that it had all of it: given here for the upload, or
+                                        -- come with the copy from another edge
+    receipt_credential BLOB,            -- of the edge that signed it
+    receipt_ours BOOLEAN NOT NULL DEFAULT 0,  -- 1: given here
     UNIQUE (video_id, streamer_id),
     CHECK (state IN ('uploading', 'fetching', 'whole'))
 );
@@ -96,6 +99,14 @@ CREATE TABLE upload (
     thumbnail     TEXT NOT NULL,
     statement     BLOB NOT NULL,
     credential    BLOB NOT NULL
+);
+
+-- Where the streamer gave no thumbnail: one that an edge made and signed because he said that it
+-- may. It goes with the copy.
+CREATE TABLE thumbnail (
+    copy       INTEGER PRIMARY KEY REFERENCES copy(n) ON DELETE CASCADE,
+    delegation BLOB NOT NULL,  -- signed by the streamer
+    packet     BLOB NOT NULL   -- the part, signed by the edge; its payload is the JPEG
 );
 
 -- The media: packets as they travel, statement and proof included.

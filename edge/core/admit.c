@@ -61,7 +61,25 @@ static size_t nonces_of(const struct core *core, const struct pubkey *pk)
     return n;
 }
 
-enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth)
+const char core_revoked_why[] = "the credential is revoked; ask the operator of the zone";
+
+bool core_entitled(struct core *core, const struct credential *c, const struct id *streamer_id,
+                   const char **ret_why)
+{
+    if (c->kind != CREDENTIAL_STREAMER || !id_eq(&c->subject, streamer_id) ||
+        !credential_valid_at(c, core->utc_us)) {
+        *ret_why = "the credential is out of date or not this streamer's; log in again";
+        return false;
+    }
+    if (core_revoked(core, c->serial)) {
+        core_count(core, COUNT_revoked_refused);
+        *ret_why = core_revoked_why;
+        return false;
+    }
+    return true;
+}
+
+static enum err first(struct core *core, const struct pubkey *pk, const struct request_auth *auth)
 {
     uint64_t apart =
         auth->ts_us > core->utc_us ? auth->ts_us - core->utc_us : core->utc_us - auth->ts_us;
@@ -81,6 +99,19 @@ enum err core_fresh(struct core *core, const struct pubkey *pk, const struct req
         return ERR_UNAUTHORIZED;
     core->nonce_n++;
     return ERR_OK;
+}
+
+enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth,
+                    const char **ret_why)
+{
+    enum err err = first(core, pk, auth);
+    if (err == ERR_UNAUTHORIZED) {
+        core_count(core, COUNT_replays_refused);
+        *ret_why = "seen before, or the clock is more than 60 s off";
+    } else if (err != ERR_OK) {
+        *ret_why = "too many requests at once; try again";
+    }
+    return err;
 }
 
 struct slice core_token(struct core *core, struct slice client_id)

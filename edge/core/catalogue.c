@@ -10,6 +10,9 @@
  *   I2  nothing stamped or revised more than HLC_AHEAD_MAX_US from now is merged.
  *   I3  what was first said before the horizon, and may have been deleted since, is taken from an
  *       answer to our own asking alone: whoever says it again brings nothing back.
+ *   I4  of a streamer who is revoked nothing is taken from a row that came alone, for anybody may
+ *       have sent that: neither a deletion nor a greater revision. What edges sign brings it,
+ *       if one of them took it before (docs/decisions/0011).
  */
 #include "base/check.h"
 #include "base/mem.h"
@@ -59,10 +62,27 @@ static bool may_merge(const struct core *core)
            core->stores_under_way < STORES_UNDER_WAY_MAX && core_room(core) >= 16;
 }
 
+/* Whether its streamer is revoked. The credential was verified with the row. */
+static bool claim_revoked(const struct core *core, const struct storage_row *row)
+{
+    struct slice body;
+    struct signature sig;
+    struct credential c;
+    return (row->has_video || row->has_deletion) && row->credential.len &&
+           signed_split(row->credential, &body, &sig) == ERR_OK &&
+           credential_decode(body, &c) == ERR_OK && core_revoked(core, c.serial);
+}
+
+/* I4 */
 void catalogue_update(struct core *core, const struct event *ev)
 {
+    struct storage_row row = ev->u.db_update.row;
+    if (claim_revoked(core, &row)) {
+        core_count(core, COUNT_revoked_refused);
+        row.has_video = row.has_deletion = false;
+    }
     if (may_merge(core))
-        merge(core, &ev->u.db_update.row, false);
+        merge(core, &row, false);
     else
         core_count(core, COUNT_rows_refused);
 }
@@ -279,6 +299,7 @@ void catalogue_listed(struct core *core, const struct storage_done *done)
         core_answer_error(core, &to, done->err, "the list could not be read; see the edge's log");
         return;
     }
+    thumbnail_list(core, p->paged, done);
     if (!p->trusted)
         core_untrusted_spend(core, weight_of(done));
     for (size_t i = 0; i < done->u.list.n; i++)

@@ -25,12 +25,8 @@ static enum err judge(struct core *core, const struct verified_init *v, bool liv
         *ret_why = "this edge has no valid credential yet; try again";
         return ERR_NOT_READY;
     }
-    if (v->credential.kind != CREDENTIAL_STREAMER ||
-        !id_eq(&v->credential.subject, &v->video.streamer_id) ||
-        !credential_valid_at(&v->credential, core->utc_us)) {
-        *ret_why = "the credential is out of date or not this streamer's; log in again";
+    if (!core_entitled(core, &v->credential, &v->video.streamer_id, ret_why))
         return ERR_UNAUTHORIZED;
-    }
     if (v->video.live != live) {
         *ret_why = "the statement's live flag does not belong on this topic";
         return ERR_FORMAT;
@@ -45,14 +41,7 @@ static enum err judge(struct core *core, const struct verified_init *v, bool liv
                    "edges would not take it; sign a newer one";
         return ERR_FORMAT;
     }
-    enum err err = core_fresh(core, &v->credential.pk, &v->auth);
-    if (err == ERR_UNAUTHORIZED) {
-        core_count(core, COUNT_replays_refused);
-        *ret_why = "seen before, or the clock is more than 60 s off";
-    } else if (err != ERR_OK) {
-        *ret_why = "too many requests at once; try again";
-    }
-    return err;
+    return core_fresh(core, &v->credential.pk, &v->auth, ret_why);
 }
 
 static struct storage_row row_of(struct core *core, const struct verified_init *v)
@@ -77,13 +66,15 @@ static struct storage_row row_of(struct core *core, const struct verified_init *
 static void answer_running(struct core *core, struct ingest *in)
 {
     if (in->use == STREAM_UPLOAD) {
-        upload_ack(core, in, 0, 0, false);
+        upload_granted(core, in);
         return;
     }
     struct upload_ack *ack = core_body(core, sizeof(*ack));
-    *ack = (struct upload_ack){.video_id = in->row.video.video_id,
-                               .edge_id = core->config.edge_id,
-                               .next = in->last_number + 1};
+    *ack = (struct upload_ack){
+        .video_id = in->row.video.video_id,
+        .edge_id = core->config.edge_id,
+        .next = in->last_number + 1,
+        .edge_credential = core_copy(core, slice_of(core->credential_bytes, core->credential_len))};
     core_send(core, LANE_CONTROL, TOPIC_LIVE_UPLOAD_REPLY, core_self(core),
               id_slice(&in->row.video.streamer_id), MESSAGE_UPLOAD_ACK, ack);
 }
@@ -145,6 +136,21 @@ static void renewed(struct core *core, const struct ingest *in)
     core_store(core, op);
 }
 
+/* An upload or live that is under way goes on, perhaps with a newer credential. */
+static void claim_again(struct core *core, struct ingest *in, const struct verified_init *v)
+{
+    in->active_us = core->now_us;
+    if (pubkey_eq(&in->signer, &v->credential.pk) &&
+        v->credential.not_after_us > in->not_after_us) {
+        in->not_after_us = v->credential.not_after_us;
+        in->credential_serial = v->credential.serial;
+        in->row.credential = arena_copy(&in->arena, v->init.credential);
+        renewed(core, in);
+    }
+    if (in->state == INGEST_RUNNING && in->failed == ERR_OK)
+        answer_running(core, in); /* else what is under way answers */
+}
+
 void claim_init(struct core *core, struct event *ev, bool live)
 {
     const struct verified_init *v = &ev->u.init;
@@ -163,16 +169,8 @@ void claim_init(struct core *core, struct event *ev, bool live)
         return;
     }
     if (in) {
-        in->active_us = core->now_us;
-        if (pubkey_eq(&in->signer, &v->credential.pk) &&
-            v->credential.not_after_us > in->not_after_us) {
-            in->not_after_us = v->credential.not_after_us;
-            in->row.credential = arena_copy(&in->arena, v->init.credential);
-            renewed(core, in);
-        }
-        if (in->state == INGEST_RUNNING && in->failed == ERR_OK)
-            answer_running(core, in);
-        return; /* CLAIMING, FINISHING: answered by what is under way */
+        claim_again(core, in, v);
+        return;
     }
     err = share(core, &v->video.streamer_id, live, &why);
     if (err == ERR_OK && live)
@@ -187,6 +185,7 @@ void claim_init(struct core *core, struct event *ev, bool live)
         return;
     }
     in->not_after_us = v->credential.not_after_us;
+    in->credential_serial = v->credential.serial;
     if (live) {
         in->row.has_holding = in->row.restamp = true;
         core_hlc(core); /* left free: a live that this one replaces may end before it is stored */
@@ -196,6 +195,17 @@ void claim_init(struct core *core, struct event *ev, bool live)
     struct storage_op *op = storage_op_new(STORAGE_CLAIM, TOKEN_OF(TOKEN_INGEST, in->serial));
     op->u.row = storage_row_copy(&op->arena, &in->row);
     core_store(core, op);
+}
+
+/* Of a receipt: of the key that signs now the newest credential; of one that this edge had before,
+ * the one of then. */
+static struct slice receipt_credential(struct core *core, const struct storage_position *at)
+{
+    struct credential c;
+    bool before = credential_open(at->receipt_credential, &core->zone, &c) == ERR_OK &&
+                  !pubkey_eq(&c.pk, &core->config.key.pk);
+    return core_copy(core, before ? at->receipt_credential
+                                  : slice_of(core->credential_bytes, core->credential_len));
 }
 
 /* A finished upload whose streamer lost the last answer: the same answer again. */
@@ -209,7 +219,7 @@ static void answer_finished(struct core *core, struct ingest *in, const struct s
         .next_part = at->next_part,
         .window_bytes = UPLOAD_WINDOW_BYTES_MIN,
         .receipt = core_copy(core, at->receipt),
-        .edge_credential = core_copy(core, slice_of(core->credential_bytes, core->credential_len)),
+        .edge_credential = receipt_credential(core, at),
     };
     core_send(core, LANE_CONTROL, TOPIC_UPLOAD_REPLY, core_self(core),
               id_slice(&in->row.video.streamer_id), MESSAGE_UPLOAD_ACK, ack);
@@ -240,7 +250,7 @@ void claim_done(struct core *core, const struct storage_done *done)
         return;
     }
     /* Finished, but fetched from another edge: no receipt of ours yet. The end will bring one. */
-    bool receipt_due = !live && !done->u.position.receipt.len;
+    bool receipt_due = !live && !done->u.position.receipt_ours;
     if (done->u.position.finished && !receipt_due) {
         if (live)
             core_answer_error(core, &to, ERR_CONFLICT, refusal(ERR_CONFLICT));
@@ -260,5 +270,6 @@ void claim_done(struct core *core, const struct storage_done *done)
     ingest_start(core, in, &done->u.position);
     if (live)
         live_begin(core, in);
-    answer_running(core, in);
+    if (!revocation_stops(core, in)) /* since it was asked */
+        answer_running(core, in);
 }

@@ -7,8 +7,6 @@
  *       reads a clock, a random source or an address.
  *   I2  a step adds at most EFFECTS_PER_STEP_MAX effects; longer work goes on
  *       at the next deadline.
- *   I3  every operation handed to storage is counted in stores_under_way until
- *       its completion was applied: draining ends at zero.
  */
 #include "base/check.h"
 #include "base/mem.h"
@@ -92,7 +90,17 @@ void core_packet(struct core *core, enum topic_kind topic, struct slice a, struc
 void core_store(struct core *core, struct storage_op *op)
 {
     add(core, EFFECT_STORE)->op = op;
-    core->stores_under_way++;
+    core->stores_under_way++; /* I1 of stored.c */
+}
+
+void core_thumbnail(struct core *core, struct thumbnail_job *job)
+{
+    add(core, EFFECT_THUMBNAIL)->job = job;
+}
+
+void core_login_changed(struct core *core)
+{
+    add(core, EFFECT_LOGIN);
 }
 
 void core_log(struct core *core, bool warning, const char *fmt, ...)
@@ -149,7 +157,8 @@ uint64_t core_hlc(struct core *core)
 bool core_ready(const struct core *core)
 {
     return core->has_credential && !core->stopping &&
-           credential_valid_at(&core->credential, core->utc_us);
+           credential_valid_at(&core->credential, core->utc_us) &&
+           !core_revoked(core, core->credential.serial);
 }
 
 static void view_replace(struct core *core, struct trust_view *view)
@@ -215,7 +224,9 @@ struct core *core_new(const struct core_config *config)
         stale_add(core, &config->stale[i]);
     core->config.stale = NULL;
     zone_start(core);
-    core->config.zone_params = core->config.credential = (struct slice){0};
+    revocation_start(core);
+    core->config.zone_params = core->config.credential = core->config.revocations =
+        core->config.broker_login = (struct slice){0};
     return core;
 }
 
@@ -240,6 +251,8 @@ void core_free(struct core *core)
     repair_release(core);
     custody_release(core);
     delete_release(core);
+    thumbnail_free(core);
+    revocation_release(core);
     free_peers(core);
     map_release(&core->nonces);
     map_release(&core->ingests);
@@ -327,6 +340,10 @@ static void part(struct core *core, struct part_event *ev)
                                            .chunk_part = ev->part.chunk.number});
         return;
     }
+    if (revocation_stops(core, in)) {
+        core_count(core, COUNT_parts_refused);
+        return;
+    }
     if (expired(core, in, ev))
         return;
     if (in->use == STREAM_UPLOAD)
@@ -335,64 +352,6 @@ static void part(struct core *core, struct part_event *ev)
         live_part(core, in, ev);
     else
         fetch_part(core, in, ev);
-}
-
-static void part_committed(struct core *core, const struct storage_done *done)
-{
-    struct ingest *in = ingest_find(core, &done->u.part_put.stream);
-    if (!in || in->serial != TOKEN_NUMBER(done->token))
-        return; /* it was given up meanwhile, and perhaps begun again */
-    ingest_committed(core, in, done);
-    if (in->use == STREAM_UPLOAD)
-        upload_done(core, in, done);
-    else
-        fetch_committed(core, in, done);
-}
-
-static void finished(struct core *core, const struct storage_done *done)
-{
-    struct ingest *in = ingest_by_serial(core, TOKEN_NUMBER(done->token));
-    if (in && in->use == STREAM_UPLOAD)
-        upload_done(core, in, done);
-    else if (in)
-        fetch_committed(core, in, done);
-}
-
-static void stored(struct core *core, struct storage_done *done)
-{
-    CHECK(core->stores_under_way > 0); /* I3 */
-    core->stores_under_way--;
-    core->videos = done->videos;
-    core->root = done->root;
-    if (done->err == ERR_STORAGE_FULL || done->err == ERR_IO)
-        core_count(core, COUNT_store_failures);
-    switch (done->kind) {
-    case STORAGE_CLAIM: claim_done(core, done); break;
-    case STORAGE_COPY_BEGIN: fetch_begun(core, done); break;
-    case STORAGE_PART_PUT: part_committed(core, done); break;
-    case STORAGE_FINISH: finished(core, done); break;
-    case STORAGE_ROW_MERGE: catalogue_merged(core, done); break;
-    case STORAGE_META_PUT:
-    case STORAGE_COPY_TOUCH: break;
-    case STORAGE_DELETE: delete_done(core, done); break;
-    case STORAGE_CUSTODY_PUT: custody_put(core, done); break;
-    case STORAGE_CACHE_TRIM: custody_trimmed(core, done); break;
-    case STORAGE_HORIZON:
-    case STORAGE_BOOTSTRAP:
-    case STORAGE_ORPHANS: horizon_done(core, done); break;
-    case STORAGE_DIGESTS:
-    case STORAGE_LEAVES:
-    case STORAGE_ROWS_GET: repair_read(core, done); break;
-    case STORAGE_VIDEO_GET:
-        (TOKEN_PURPOSE(done->token) == TOKEN_CUSTODY ? custody_video : watch_video)(core, done);
-        break;
-    case STORAGE_PARTS_READ: watch_parts(core, done); break;
-    case STORAGE_LIST: catalogue_listed(core, done); break;
-    case STORAGE_DB_PAGE:
-    case STORAGE_BUNDLE_PAGE: sync_page(core, done); break;
-    case STORAGE_CUSTODY_SCAN: custody_scanned(core, done); break;
-    case STORAGE_PROBE: custody_probed(core, done); break;
-    }
 }
 
 static void bus_changed(struct core *core, bool up)
@@ -440,13 +399,15 @@ static void dispatch(struct core *core, struct event *ev)
     case EVENT_BUS_DOWN: bus_changed(core, false); break;
     case EVENT_LOAD: core->load = ev->u.load; break;
     case EVENT_STOP: stop(core); break;
-    case EVENT_STORED: stored(core, ev->u.done); break;
+    case EVENT_STORED: core_stored(core, ev->u.done); break;
     case EVENT_REJECTED: rejected(core, &ev->u.rejection); break;
     case EVENT_ZONE_REPLY: zone_reply(core, ev); break;
     case EVENT_ZONE_ERROR: zone_error(core, &ev->u.zone_error); break;
+    case EVENT_BUS_DENIED: login_denied(core); break;
     case EVENT_PING: presence_ping(core, &ev->u.ping); break;
     case EVENT_LIST: catalogue_list(core, &ev->u.list); break;
     case EVENT_EDGE_STATUS: presence_status(core, &ev->u.status); break;
+    case EVENT_REVOCATIONS: revocation_list(core, ev); break;
     case EVENT_DB_REQUEST: sync_request(core, &ev->u.db_request); break;
     case EVENT_DB_REPLY: sync_reply(core, ev); break;
     case EVENT_DB_UPDATE: catalogue_update(core, ev); break;
@@ -456,6 +417,8 @@ static void dispatch(struct core *core, struct event *ev)
     case EVENT_UPLOAD_INIT: claim_init(core, ev, false); break;
     case EVENT_UPLOAD_END: upload_end(core, ev); break;
     case EVENT_LIVE_INIT: claim_init(core, ev, true); break;
+    case EVENT_DELEGATION: thumbnail_delegation(core, ev); break;
+    case EVENT_THUMBNAIL: thumbnail_made(core, ev->u.thumbnail); break;
     case EVENT_LIVE_END_UNSIGNED: break; /* like silence: LIVE_IDLE_TIMEOUT_US decides */
     case EVENT_PART: part(core, &ev->u.part); break;
     case EVENT_WATCH: watch_request(core, ev); break;
@@ -489,6 +452,7 @@ static void pump(struct core *core)
 {
     sweep(core);
     zone_tick(core);
+    revocation_tick(core);
     horizon_tick(core); /* before a status shows a root that is none to compare with */
     presence_tick(core);
     sync_tick(core);
@@ -502,6 +466,7 @@ static void pump(struct core *core)
     custody_tick(core);
     fetch_pump(core);
     watch_pump(core);
+    thumbnail_pump(core);
     if (core->view_changed) {
         core->view_changed = false;
         add(core, EFFECT_TRUST);
@@ -529,6 +494,8 @@ void core_step(struct core *core, struct event *ev, struct effects *fx)
         core->untrusted_left_bytes = UNTRUSTED_BYTES_PER_S_MAX;
     }
     clock_check(core);
+    if (ev->newer_zone)
+        zone_newer(core);
     dispatch(core, ev);
     pump(core);
     effects_own(fx, ev);
@@ -545,6 +512,7 @@ uint64_t core_deadline_us(const struct core *core)
     uint64_t at = sooner(presence_deadline_us(core), zone_deadline_us(core));
     if (core->ingests.count || core->views.count || core->stopping)
         at = sooner(at, core->sweep_next_us);
+    at = sooner(at, revocation_deadline_us(core));
     at = sooner(at, catalogue_deadline_us(core));
     at = sooner(at, sync_deadline_us(core));
     at = sooner(at, stale_deadline_us(core));
@@ -560,5 +528,6 @@ uint64_t core_deadline_us(const struct core *core)
     }
     at = sooner(at, watch_deadline_us(core));
     at = sooner(at, fetch_deadline_us(core));
+    at = sooner(at, thumbnail_deadline_us(core));
     return at > core->now_us ? at : core->now_us + PUMP_AGAIN_US; /* what found no room this time */
 }

@@ -81,10 +81,13 @@ struct core_config {
     /* How long deletions and withdrawals are kept (the horizon is that long ago), and when this
      * edge last agreed with another (UTC; 0: never). */
     uint64_t tombstone_kept_us;
-    uint64_t contact_us;      /* meta "contact", u64 LE */
-    uint64_t since_us;        /* meta "since", u64 LE; 0: this catalogue was never whole */
-    struct slice zone_params; /* signed object kept from before; empty: none */
-    struct slice credential;  /* likewise */
+    uint64_t contact_us;       /* meta "contact", u64 LE */
+    uint64_t since_us;         /* meta "since", u64 LE; 0: this catalogue was never whole */
+    struct slice zone_params;  /* signed object kept from before; empty: none */
+    struct slice credential;   /* likewise */
+    struct slice revocations;  /* meta "revocations": the newest list there was; empty: none */
+    bool broker_accounts;      /* the broker has an account for this edge; auth_edge gives it: */
+    struct slice broker_login; /* meta "broker": what it gave last; empty: nothing yet */
     /* Presences of this edge that a crash left behind: withdrawn at once. Borrowed during the call.
      */
     const struct holding *stale;
@@ -104,6 +107,16 @@ void core_step(struct core *core, struct event *ev, struct effects *fx);
 
 /* core_deadline_us: when it wants an EVENT_TICK at the latest (monotonic). */
 uint64_t core_deadline_us(const struct core *core);
+
+/* Who the edge is to a locked broker. */
+struct edge_login {
+    char user[BROKER_TEXT_BYTES_MAX + 1];
+    char password[BROKER_TEXT_BYTES_MAX + 1];
+    bool enrolling; /* it may do nothing but ask for its own */
+};
+/* core_login: as whom to connect, from the start and after each EFFECT_LOGIN. NULL: as the settings
+ * say. Borrowed until the next step. */
+const struct edge_login *core_login(const struct core *core);
 
 /* core_trust_view: the current view, borrowed until the next step. */
 struct trust_view *core_trust_view(const struct core *core);
@@ -141,6 +154,19 @@ struct trust_view *core_trust_view(const struct core *core);
     X(videos_deleted)                                                                              \
     X(fetches_started)                                                                             \
     X(fetches_failed)                                                                              \
+    X(receipts_refused)    /* that came with a copy, and are none about it */                      \
+    X(revocations_taken)   /* lists */                                                             \
+    X(revocations_refused) /* lists older than ours */                                             \
+    X(revocations_told)    /* lists passed on to other edges */                                    \
+    X(revoked_refused)     /* what was asked with a revoked credential */                          \
+    X(revoked_ended)       /* lives and uploads that ended by it */                                \
+    X(zone_newer)          /* what names a later key of the zone than we know */                   \
+    X(delegations_refused) /* of thumbnails: for another edge or stream, over, or not signed */    \
+    X(thumbnails_made)                                                                             \
+    X(thumbnails_failed)  /* the media holds none, or the program failed at it */                  \
+    X(thumbnails_dropped) /* no room, or what it is of is gone */                                  \
+    X(thumbnails_kept)    /* stored, our own or with a copy */                                     \
+    X(thumbnails_refused) /* that came with a copy, and do not hold */                             \
     X(views_refused)                                                                               \
     X(store_failures)
 

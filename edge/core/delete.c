@@ -37,20 +37,9 @@ static enum err judge(struct core *core, const struct verified_delete *v, const 
     }
     if (v->by_zone)
         return ERR_OK; /* who brings it does not matter */
-    if (v->credential.kind != CREDENTIAL_STREAMER ||
-        !id_eq(&v->credential.subject, &d->streamer_id) ||
-        !credential_valid_at(&v->credential, core->utc_us)) {
-        *ret_why = "the credential is out of date or not this streamer's; log in again";
+    if (!core_entitled(core, &v->credential, &d->streamer_id, ret_why))
         return ERR_UNAUTHORIZED;
-    }
-    enum err err = core_fresh(core, &v->credential.pk, &v->auth);
-    if (err == ERR_UNAUTHORIZED) {
-        core_count(core, COUNT_replays_refused);
-        *ret_why = "seen before, or the clock is more than 60 s off";
-    } else if (err != ERR_OK) {
-        *ret_why = "too many requests at once; try again";
-    }
-    return err;
+    return core_fresh(core, &v->credential.pk, &v->auth, ret_why);
 }
 
 static struct pending_delete *pending_of(struct core *core, uint64_t serial)

@@ -13,6 +13,7 @@ void effects_reset(struct effects *fx)
     for (size_t i = 0; i < fx->n; i++) {
         msg_unref(fx->list[i].packet);
         storage_op_free(fx->list[i].op);
+        thumbnail_job_free(fx->list[i].job);
     }
     event_free(fx->event);
     fx->event = NULL;

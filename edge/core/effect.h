@@ -14,12 +14,14 @@ enum { EFFECTS_PER_STEP_MAX = 512, EFFECT_LOG_BYTES_MAX = 256 };
 enum lane { LANE_CONTROL, LANE_LIVE, LANE_MEDIA, LANES };
 
 enum effect_kind {
-    EFFECT_SEND,    /* a typed message on a topic */
-    EFFECT_PACKET,  /* a part, as it is, on a topic */
-    EFFECT_STORE,   /* a storage operation */
-    EFFECT_TRUST,   /* the trust view has changed: core_trust_view() */
-    EFFECT_LOG,     /* a line for the operator */
-    EFFECT_DRAINED, /* after EVENT_STOP: nothing is under way any more */
+    EFFECT_SEND,      /* a typed message on a topic */
+    EFFECT_PACKET,    /* a part, as it is, on a topic */
+    EFFECT_STORE,     /* a storage operation */
+    EFFECT_TRUST,     /* the trust view has changed: core_trust_view() */
+    EFFECT_LOGIN,     /* to the broker as somebody else: core_login() */
+    EFFECT_LOG,       /* a line for the operator */
+    EFFECT_THUMBNAIL, /* have a picture made; EVENT_THUMBNAIL brings it */
+    EFFECT_DRAINED,   /* after EVENT_STOP: nothing is under way any more */
 };
 
 enum message_kind {
@@ -43,6 +45,7 @@ enum message_kind {
     MESSAGE_SYNC,      /* struct sync_message */
     MESSAGE_SYNC_ROWS, /* struct message_bundle on db/sync */
     MESSAGE_DELETE_REPLY,
+    MESSAGE_REVOCATIONS,
 };
 
 /* Rows that fit one message (storage bounds what it reads for one). */
@@ -84,6 +87,8 @@ struct effect {
     struct msg *packet;             /* owned reference */
     /* STORE */
     struct storage_op *op; /* owned */
+    /* THUMBNAIL */
+    struct thumbnail_job *job; /* owned */
     /* LOG */
     bool warning;
     char text[EFFECT_LOG_BYTES_MAX];

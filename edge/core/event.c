@@ -21,6 +21,8 @@ void event_free(struct event *ev)
         msg_unref(ev->u.part.packet);
         msg_unref(ev->u.part.original);
     }
+    if (ev->kind == EVENT_THUMBNAIL)
+        thumbnail_job_free(ev->u.thumbnail);
     msg_unref(ev->msg);
     arena_release(&ev->arena);
     free(ev);

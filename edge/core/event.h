@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "base/msg.h"
 #include "edge/core/storage.h"
+#include "edge/core/thumbnail_job.h"
 #include "wire/auth.h"
 #include "wire/catalogue.h"
 #include "wire/delete.h"
@@ -25,15 +26,17 @@ enum event_kind {
     EVENT_TICK,   /* a deadline was reached */
     EVENT_BUS_UP, /* connected, subscriptions in force */
     EVENT_BUS_DOWN,
-    EVENT_LOAD,     /* a new measurement of the machine */
-    EVENT_STOP,     /* begin to drain */
-    EVENT_STORED,   /* a completion */
-    EVENT_REJECTED, /* a message that decode or verify refused */
+    EVENT_BUS_DENIED, /* the broker refuses the login */
+    EVENT_LOAD,       /* a new measurement of the machine */
+    EVENT_STOP,       /* begin to drain */
+    EVENT_STORED,     /* a completion */
+    EVENT_REJECTED,   /* a message that decode or verify refused */
     EVENT_ZONE_REPLY,
     EVENT_ZONE_ERROR,
     EVENT_PING,
     EVENT_LIST,
     EVENT_EDGE_STATUS,
+    EVENT_REVOCATIONS, /* a list that the zone's key in force signed */
     EVENT_DB_REQUEST,
     EVENT_DB_REPLY,
     EVENT_DB_UPDATE,
@@ -44,6 +47,8 @@ enum event_kind {
     EVENT_UPLOAD_END,
     EVENT_LIVE_INIT,
     EVENT_LIVE_END_UNSIGNED,
+    EVENT_DELEGATION, /* of a live under way */
+    EVENT_THUMBNAIL,  /* a picture was made, or not */
     EVENT_PART,
     EVENT_WATCH,
     EVENT_JOIN,
@@ -100,6 +105,8 @@ struct verified_end {
     struct video video;
     struct hash stream, statement_hash;
     struct manifest manifest;
+    bool delegated; /* there is a delegation, and its signature holds: */
+    struct delegation delegation;
 };
 
 struct part_event {
@@ -119,6 +126,8 @@ struct event {
     size_t live_free_bytes; /* room in the outboxes */
     size_t media_free_bytes;
     size_t control_free_bytes;
+    bool newer_zone; /* something in it says that it is signed by a later key of the zone than we
+                        know: nobody verified that */
     struct arena arena;
     struct msg *msg; /* owned; may be NULL */
     union {
@@ -130,6 +139,10 @@ struct event {
         struct ping_request ping;
         struct list_request list;
         struct verified_status status;
+        struct {
+            struct slice bytes; /* signed object; arena */
+            struct revocations list;
+        } revocations;
         struct db_request db_request;
         struct {
             size_t n, skipped;
@@ -150,6 +163,11 @@ struct event {
             size_t n, skipped;
             struct storage_row *rows; /* verified; arena */
         } db_rows;
+        struct {
+            struct upload_delegation message;
+            struct delegation delegation; /* signed by the key of the stream that it names */
+        } delegation;
+        struct thumbnail_job *thumbnail; /* owned */
         struct verified_delete delete;
         struct verified_init init;
         struct verified_end end;
@@ -159,6 +177,11 @@ struct event {
         struct {
             struct id source;
             struct watch_info info;
+            bool thumbnail_holds; /* delegation and part, about a stream that is fetched here: */
+            struct hash thumbnail_stream;
+            bool receipt_holds; /* it is signed by an edge of this zone, whose credential has */
+            uint64_t receipt_serial;
+            struct receipt receipt;
         } watch_info;
         struct {
             struct id source;

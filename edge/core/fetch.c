@@ -37,6 +37,16 @@ bool fetch_running(const struct core *core, const struct id *video_id)
     return find_video(core, video_id) != NULL;
 }
 
+void fetch_receipt(struct core *core, const struct hash *stream, struct slice *ret_receipt,
+                   struct slice *ret_credential)
+{
+    const struct ingest *in = ingest_find(core, stream);
+    if (!in || !in->kept_receipt.len)
+        return;
+    *ret_receipt = core_copy(core, in->kept_receipt);
+    *ret_credential = core_copy(core, in->kept_receipt_credential);
+}
+
 void fetch_release(struct core *core, struct ingest *in)
 {
     for (unsigned i = 0; i < FETCHES_MAX; i++)
@@ -253,6 +263,18 @@ void fetch_begun(struct core *core, const struct storage_done *done)
     }
 }
 
+void fetch_revoked(struct core *core)
+{
+    for (unsigned i = 0; core->fetches && i < FETCHES_MAX; i++) {
+        struct ingest *in = core->fetching[i];
+        if (!in || in->state != INGEST_RUNNING || in->recv_chunk > in->manifest.chunks)
+            continue;
+        const struct peer *p = presence_peer(core, id_slice(&in->source));
+        if (p && p->revoked)
+            ask(core, in);
+    }
+}
+
 /* ---- answers ---- */
 
 /* What may be on its way to one fetch: half of its share of the total, since as much may wait for
@@ -261,6 +283,27 @@ static uint32_t window_of(const struct core *core)
 {
     uint32_t share = FETCH_WINDOW_TOTAL_BYTES / 2 / core->fetches;
     return share > PACKET_BYTES_MAX ? share : PACKET_BYTES_MAX;
+}
+
+/*
+ * The receipt that an edge gave for this stream, as the source shows it: it stays with the copy,
+ * and shows one day that the video was there before its streamer was revoked. The first that holds.
+ */
+static void take_receipt(struct core *core, struct ingest *in, const struct event *ev)
+{
+    const struct watch_info *m = &ev->u.watch_info.info;
+    const struct receipt *r = &ev->u.watch_info.receipt;
+    if (!m->receipt.len || in->kept_receipt.len)
+        return;
+    const struct revocations *list = &core->revoked.list;
+    if (!ev->u.watch_info.receipt_holds || !hash_eq(&r->stream, &in->stream) || r->track != 0 ||
+        r->last_chunk != in->manifest.chunks || !hash_eq(&r->hash, &in->row.video.manifest_hash) ||
+        (list->n && revocations_revoked(list, ev->u.watch_info.receipt_serial, r->time_us))) {
+        core_count(core, COUNT_receipts_refused);
+        return;
+    }
+    in->kept_receipt = arena_copy(&in->arena, m->receipt);
+    in->kept_receipt_credential = arena_copy(&in->arena, m->receipt_credential);
 }
 
 void fetch_info(struct core *core, const struct event *ev)
@@ -274,6 +317,8 @@ void fetch_info(struct core *core, const struct event *ev)
         memcpy(in->token, m->token.ptr, m->token.len);
     in->token_len = m->token.len;
     in->informed = true;
+    take_receipt(core, in, ev);
+    thumbnail_offered(core, in, ev);
     pull_init(&in->pull, window_of(core));
     pull_start(&in->pull, in->recv_chunk, in->recv_part, core->now_us);
 }
@@ -346,6 +391,7 @@ void fetch_committed(struct core *core, struct ingest *in, const struct storage_
     } else if (done->kind == STORAGE_FINISH) {
         if (in->final_row.has_holding)
             gossip_add(core, &in->final_row, false);
+        thumbnail_fetched(core, in);
         core_log(core, false, "video %s: this edge holds a %s now", video_id.s,
                  in->final_row.has_holding ? "copy" : "cached copy");
         held(core, in);

@@ -52,10 +52,7 @@ static void keep(struct core *core, const char *key, uint64_t value)
     uint8_t buf[8];
     struct writer w = writer_of(buf, sizeof(buf));
     write_u64(&w, value);
-    struct storage_op *op = storage_op_new(STORAGE_META_PUT, TOKEN_OF(TOKEN_META, 0));
-    strncpy(op->u.meta_put.key, key, sizeof(op->u.meta_put.key) - 1);
-    op->u.meta_put.value = arena_copy(&op->arena, slice_of(buf, w.len));
-    core_store(core, op);
+    core_keep(core, key, slice_of(buf, w.len));
 }
 
 static void since(struct core *core, uint64_t since_us)

@@ -98,6 +98,7 @@ void ingest_free(struct core *core, struct ingest *in)
     count_use(core, in->use, false);
     *inflight_of(core, in) -= in->inflight_bytes; /* I3 */
     live_release(core, in);
+    thumbnail_release(core, in);
     map_remove(&core->ingests, slice_of(in->stream.b, HASH_BYTES));
     if (in->state != INGEST_CLAIMING)
         core_distrust(core, &in->stream); /* I2 */
@@ -272,9 +273,16 @@ void ingest_finish(struct core *core, struct ingest *in, const struct manifest *
     }
     op->u.finish.stream = in->stream;
     op->u.finish.manifest = *manifest;
-    if (with_receipt)
+    if (with_receipt) {
+        op->u.finish.receipt_ours = true;
         op->u.finish.receipt =
             receipt_sign(core, &op->arena, in, manifest, &row->video.manifest_hash);
+        op->u.finish.receipt_credential =
+            arena_copy(&op->arena, slice_of(core->credential_bytes, core->credential_len));
+    } else {
+        op->u.finish.receipt = copied(&op->arena, in->kept_receipt);
+        op->u.finish.receipt_credential = copied(&op->arena, in->kept_receipt_credential);
+    }
     arena_reset(&in->final_arena);
     in->final_row = storage_row_copy(&in->final_arena, row);
     in->receipt = arena_copy(&in->final_arena, op->u.finish.receipt);

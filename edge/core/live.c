@@ -209,6 +209,7 @@ void live_part(struct core *core, struct ingest *in, struct part_event *ev)
     in->current = ev->statement_hash;
     in->active_us = core->now_us;
     remember(core, in, ev);
+    thumbnail_live_part(core, in, c, ev->part.index);
     if (may_leave(core, in, ev)) {
         core_count(core, COUNT_parts_relayed);
         core_packet(core, TOPIC_LIVE_PARTS, core_self(core), id_slice(&in->row.video.video_id),
@@ -354,6 +355,10 @@ void live_join(struct core *core, const struct live_join *m)
         replay_add(r, &in->gop);
     struct watch_info *info = info_of(core, in);
     info->token = core_token(core, m->client_id);
+    if (in->thumbnail.len) {
+        info->delegation = core_copy(core, slice_of(in->delegation.bytes, in->delegation.len));
+        info->thumbnail_part = core_copy(core, in->thumbnail);
+    }
     core_send(core, LANE_MEDIA, TOPIC_WATCH_REPLY, core_self(core), m->client_id,
               MESSAGE_LIVE_INFO_ONE, info);
     if (core->now_us - in->info_us >= INFO_EVERY_US)

@@ -7,7 +7,9 @@
  *       once. What nobody signed can but shorten the silence that counts as gone.
  *   I2  the times of one peer's statuses only go up, and are within STATUS_APART_MAX_US of our
  *       clock: an old status says nothing, even to who has just started.
- *   I3  the key of every peer is in the trust view, and no other edge's.
+ *   I3  the key of every peer that is not revoked is in the trust view, and no other edge's; one
+ *       whose credential has ended, until our next heartbeat.
+ *   I4  who is revoked is neither online nor counted.
  */
 #include "base/mem.h"
 #include "edge/core/state.h"
@@ -22,6 +24,8 @@ enum {
     CREDENTIAL_FIRST_BEATS = 3,  /* with the credential, after each connect; then */
     CREDENTIAL_EVERY_BEATS = 12,
     APPEARED_EVERY_US = 2 * 1000 * 1000, /* newcomers quicken no beat that was so short ago */
+    PING_REPLY_BYTES =
+        1024, /* what one counts: whoever is named as the asker may be somebody else */
 };
 
 static uint32_t lives_n(const struct core *core)
@@ -31,10 +35,12 @@ static uint32_t lives_n(const struct core *core)
 
 void presence_ping(struct core *core, const struct ping_request *m)
 {
-    if (!core_ready(core) || !reply_id_ok(m->client_id, core->config.allow_token_reply_ids)) {
+    if (!core_ready(core) || !core_untrusted_left(core) ||
+        !reply_id_ok(m->client_id, core->config.allow_token_reply_ids)) {
         core_count(core, COUNT_answers_suppressed);
         return;
     }
+    core_untrusted_spend(core, PING_REPLY_BYTES);
     struct ping_reply *reply = core_body(core, sizeof(*reply));
     *reply = (struct ping_reply){
         .edge_id = core->config.edge_id,
@@ -46,6 +52,7 @@ void presence_ping(struct core *core, const struct ping_request *m)
         .viewers = (uint32_t)core->views.count,
         .uptime_s = (core->now_us - core->started_us) / 1000000,
         .token = core_token(core, m->client_id),
+        .contact = revocation_contact(core),
     };
     core_send(core, LANE_CONTROL, TOPIC_PING_REPLY, m->client_id, (struct slice){0},
               MESSAGE_PING_REPLY, reply);
@@ -78,9 +85,11 @@ static uint64_t listening_since_us(const struct core *core)
 
 bool presence_counted(struct core *core, struct slice id)
 {
+    const struct peer *p = presence_peer(core, id);
+    if (p && p->revoked)
+        return false; /* I4 */
     if (!core->bus_up[LANE_CONTROL] || presence_online(core, id))
         return true;
-    const struct peer *p = presence_peer(core, id);
     uint64_t since = listening_since_us(core);
     if (p && p->heard_us > since)
         since = p->heard_us;
@@ -162,13 +171,55 @@ static void heard(struct core *core, struct peer *p, const struct verified_statu
     uint64_t up_s = m->status.uptime_s < core->utc_us / 1000000 ? m->status.uptime_s : 0;
     p->up_since_us = core->utc_us - up_s * 1000000;
     p->heard_us = core->now_us;
-    p->hinted = false;
-    bool back = !p->online && m->node.state == 1;
+    p->hinted = p->revoked = false;
+    bool back = m->node.state == 1 && (!p->online || up_s < p->up_s); /* or begun anew meanwhile */
+    p->up_s = up_s;
     p->online = m->node.state == 1;
     if (back) {
         p->differs = 0;
         appeared(core);
     }
+}
+
+/* Its key is forgotten: what it goes on to sign is nobody's. */
+static void revoke(struct core *core, struct peer *p)
+{
+    if (!p->revoked) {
+        core_edge_distrust(core, &p->id); /* I3 */
+        core_log(core, true, "edge %s is revoked: it does not count any more", p->id.s);
+    }
+    p->revoked = true;
+    p->online = false; /* I4 */
+    p->pk = (struct pubkey){0};
+}
+
+void presence_revoked(struct core *core)
+{
+    size_t cursor = 0;
+    for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;) {
+        bool revoked = core_revoked(core, p->serial);
+        if (revoked && !p->revoked)
+            revoke(core, p);
+        if (!revoked && p->revoked)
+            p->serial = 0; /* whatever credential it shows is news */
+        p->revoked = revoked;
+    }
+}
+
+/* A status with a revoked credential: the edge is remembered as gone, unless another key or a later
+ * credential has come in its place: then somebody says again what the edge said before. */
+static void revoked_status(struct core *core, struct peer *p, const struct verified_status *m)
+{
+    static const struct pubkey none = {0};
+    if (p && !pubkey_eq(&p->pk, &none) && (!pubkey_eq(&p->pk, &m->pk) || m->serial < p->serial))
+        return;
+    if (!p)
+        p = peer_make(core, &m->status.edge_id);
+    if (!p)
+        return;
+    if (m->serial > p->serial)
+        p->serial = m->serial;
+    revoke(core, p);
 }
 
 void presence_status(struct core *core, const struct verified_status *m)
@@ -180,6 +231,11 @@ void presence_status(struct core *core, const struct verified_status *m)
         p->hinted = true; /* I1 */
         return;
     }
+    if (m->verified && m->not_after_us && core_revoked(core, m->serial)) {
+        core_count(core, COUNT_statuses_refused);
+        revoked_status(core, p, m);
+        return;
+    }
     if (!m->verified || !believed(core, p, m)) {
         core_count(core, COUNT_statuses_refused);
         return;
@@ -189,8 +245,10 @@ void presence_status(struct core *core, const struct verified_status *m)
     if (!p)
         return;
     heard(core, p, m);
-    if (p->online)
-        repair_status(core, p);
+    if (!p->online)
+        return;
+    revocation_hint(core, m->status.contact.revocations);
+    repair_status(core, p);
 }
 
 /* ---- ours ---- */
@@ -248,6 +306,7 @@ static void send_status(struct core *core, bool online)
         .streams = lives_n(core),
         .viewers = (uint32_t)core->views.count,
         .uptime_s = (core->now_us - core->started_us) / 1000000,
+        .contact = revocation_contact(core),
     };
     if (core->has_credential)
         m->signed_status = sign(core, online);
@@ -264,10 +323,24 @@ void presence_offline(struct core *core)
     send_status(core, false);
 }
 
+/* I3. Whatever credential in date it shows next is news: it was our clock, if it is the same. */
+static void forget_ended(struct core *core)
+{
+    size_t cursor = 0;
+    for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;) {
+        if (p->revoked || core->utc_us < p->not_after_us || pubkey_eq(&p->pk, &(struct pubkey){0}))
+            continue;
+        core_edge_distrust(core, &p->id);
+        p->pk = (struct pubkey){0};
+        p->serial = 0;
+    }
+}
+
 void presence_tick(struct core *core)
 {
     if (core->now_us < core->heartbeat_next_us)
         return;
+    forget_ended(core);
     uint32_t jitter;
     core_random(core, &jitter, sizeof(jitter));
     core->heartbeat_next_us = core->now_us + HEARTBEAT_US - jitter % BEAT_JITTER_US;

@@ -2,10 +2,12 @@
 #define EDGE_CORE_RECORDS_H
 /*
  * What the core's machines keep: one record for each thing that is under way,
- * and how many of them there may be. Part of state.h, which alone includes it.
+ * how many of them there may be, and whose a storage operation is. Part of state.h, which alone
+ * includes it.
  */
 #include "base/map.h"
 #include "edge/core/core.h"
+#include "edge/core/thumbnail_job.h"
 #include "flow/pull.h"
 
 /* A run of verified live packets: what a joiner is sent. Ring-free: grows, is cleared at keyframes.
@@ -15,6 +17,13 @@ struct gop {
     size_t n, cap;
     size_t bytes;
     bool broken; /* fell out of the cache: joiners wait for the next keyframe */
+};
+
+/* That this edge may make a thumbnail; len 0: it may not. */
+struct thumbnail_leave {
+    size_t len;
+    uint8_t bytes[DELEGATION_OBJECT_BYTES_MAX]; /* signed object */
+    uint64_t not_after_us;
 };
 
 enum ingest_state {
@@ -39,9 +48,14 @@ struct ingest {
     struct arena arena; /* owns the slices below */
     struct hash stream;
     struct pubkey signer;
-    struct storage_row row; /* the video row as claimed */
-    uint64_t active_us;     /* last verified part */
-    uint64_t not_after_us;  /* the streamer's credential: nothing is ingested from then on */
+    struct storage_row row;     /* the video row as claimed */
+    uint64_t active_us;         /* last verified part */
+    uint64_t not_after_us;      /* the streamer's credential: nothing is ingested from then on */
+    uint64_t credential_serial; /* likewise; once it is revoked */
+
+    struct thumbnail_leave delegation; /* fetch: of `thumbnail` */
+    bool thumbnail_asked;              /* of thumbnail.c; not again */
+    struct slice thumbnail;            /* live: the part that we made; fetch: that came along */
 
     /* upload, fetch */
     uint32_t recv_chunk, recv_part; /* expected next */
@@ -81,6 +95,7 @@ struct ingest {
     uint8_t token[TOKEN_BYTES];
     size_t token_len;
     struct manifest manifest;
+    struct slice kept_receipt, kept_receipt_credential; /* that a source showed */
 };
 
 /* A viewer of a stored video, or an edge that fetches from us. */
@@ -121,21 +136,39 @@ struct replay {
     size_t bytes; /* of all of them, sent or not */
 };
 
-/* Another edge whose credential was seen and whose statuses are signed with it. */
+/* Another edge whose credential was seen and whose statuses are signed with it; or one that
+ * showed a revoked one. */
 struct peer {
     struct id id;
     struct pubkey pk;
     uint64_t serial, not_after_us; /* of the credential that named pk */
     bool online;                   /* as of the last look; presence_online decides */
+    bool revoked;                  /* that credential: it counts for nothing; pk is zero */
     uint64_t heard_us;             /* last verified status */
     bool hinted;                   /* somebody said offline since, unsigned */
     uint64_t up_since_us;          /* UTC; as it says, unsigned: see horizon.c */
+    uint64_t up_s;                 /* how long it was up then, as it says, unsigned */
     struct node_status status;     /* the last one */
     unsigned differs;              /* statuses in a row whose root was not ours, at our horizon */
     uint64_t repair_us;            /* not to be asked again before */
     unsigned fruitless;            /* repairs in a row that changed nothing: */
     struct catalogue_root asked_ours; /* the two roots when it was asked last */
     uint8_t asked_theirs[ROOT_DIGEST_BYTES];
+};
+
+/* The zone's list of revoked credentials, and how we stand with its auth_edge. */
+struct revoked_list {
+    uint8_t *bytes; /* owned: the signed list; NULL: none yet */
+    size_t len;
+    struct revocations list; /* borrows from bytes */
+    uint64_t keep_us;        /* when it is to be kept at the latest */
+    uint64_t heard_us;       /* auth_edge: monotonic, and */
+    uint64_t heard_utc_us;
+    bool away_said, self_said;
+    bool ending;           /* lives and uploads are still to be ended */
+    bool telling;          /* it is to be published, */
+    uint64_t tell_us;      /* then */
+    uint64_t tell_next_us; /* not before */
 };
 
 struct nonce_entry {
@@ -283,6 +316,32 @@ struct stale_live {
     bool under_way;
 };
 
+/* A thumbnail to be made. */
+struct thumbnail_wish {
+    bool live;
+    struct id video_id;
+    struct hash stream;
+    struct thumbnail_leave delegation;
+};
+
+/* The one that is being made; see thumbnail.c. */
+struct thumbnail_making {
+    enum thumbnail_state {
+        THUMBNAIL_IDLE,
+        THUMBNAIL_READING,
+        THUMBNAIL_CHILD,
+        THUMBNAIL_STORING
+    } state;
+    uint64_t serial; /* tokens and the job name it */
+    struct thumbnail_wish wish;
+    bool reading;              /* PARTS_READ under way */
+    uint64_t again_us;         /* not to be read on before */
+    uint32_t first;            /* number of the init chunk */
+    uint32_t chunk, part;      /* what is taken next */
+    unsigned passed;           /* fragments without a keyframe */
+    struct thumbnail_job *job; /* READING: owned, being filled */
+};
+
 /* Rows of a message waiting for their turn. */
 struct row_backlog {
     struct arena arena; /* owns the rows */
@@ -308,6 +367,10 @@ enum {
     ROW_BACKLOG_ROWS_MAX = 4096, /* rows, that wait to be merged */
     GOP_PACKETS_MAX = 4096,
     UNTRUSTED_TICK_US = 20 * 1000,
+    THUMBNAIL_WISHES_MAX = 16,
+    THUMBNAIL_PASSED_MAX = 16, /* fragments looked at for a keyframe */
+    THUMBNAIL_AGAIN_US = 100 * 1000,
+    LIVE_THUMBNAILS_MAX = 256, /* kept in memory while their lives run: 2.2 MB */
     UNTRUSTED_REFILL_US = 1000 * 1000,
     SWEEP_US = 500 * 1000, /* how often idle uploads, lives and views are looked for */
     PUMP_AGAIN_US = 1000,  /* what did not fit into a step goes on after that */
@@ -316,5 +379,29 @@ enum {
      * and STORE_OPS_MAX holds. */
     STORES_UNDER_WAY_MAX = STORE_OPS_MAX / 2,
 };
+
+/*
+ * Tokens of storage operations: what to do with the completion.
+ * The top byte is the purpose, the rest the serial of what it is for.
+ */
+enum token_purpose {
+    TOKEN_INGEST = 1, /* by stream, in the completion or looked up by number */
+    TOKEN_VIEW,
+    TOKEN_LIST,
+    TOKEN_DB_SESSION,
+    TOKEN_MERGE,
+    TOKEN_WITHDRAW,
+    TOKEN_STALE,
+    TOKEN_META,
+    TOKEN_REPAIR, /* a sync slot */
+    TOKEN_HORIZON,
+    TOKEN_CUSTODY, /* scan, look (VIDEO_GET), put, trim, touch */
+    TOKEN_PROBE,   /* a drop's own hashes; or the answer to somebody's probe: see custody.c */
+    TOKEN_DELETE,
+    TOKEN_THUMBNAIL,
+};
+#define TOKEN_OF(purpose, number) (((uint64_t)(purpose) << 56) | (uint64_t)(number))
+#define TOKEN_PURPOSE(token) ((enum token_purpose)((token) >> 56))
+#define TOKEN_NUMBER(token) ((token)&0x00ffffffffffffffull)
 
 #endif

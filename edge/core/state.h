@@ -3,11 +3,12 @@
 /*
  * The core's state, shared by its machines and by nobody else.
  *
- * Rooms: zone.c (credential), presence.c (ping, peers), claim.c (init of uploads
- * and lives), upload.c, live.c, watch.c, fetch.c, delete.c, catalogue.c (rows from others, lists),
- * gossip.c (our rows to others), sync.c (all of the catalogue), repair.c (what differs), horizon.c
- * (what is forgotten), custody.c and surplus.c (copies), stale.c; core.c runs them.
- * Machines call the helpers below, never each other's statics.
+ * Rooms: zone.c (credential), login.c (at the broker), presence.c (ping, peers), claim.c (init of
+ * uploads and lives), upload.c, live.c, watch.c, fetch.c, delete.c, catalogue.c (rows from others,
+ * lists), gossip.c (our rows to others), sync.c (all of the catalogue), repair.c (what differs),
+ * horizon.c (what is forgotten), custody.c and surplus.c (copies), stale.c, revocation.c (who is
+ * revoked), thumbnail.c; core.c runs them, stored.c hands completions to them. Machines call the
+ * helpers below, never each other's statics.
  */
 #include "base/map.h"
 #include "edge/core/core.h"
@@ -45,6 +46,11 @@ struct core {
     struct hash enrol_request; /* outstanding */
     bool enrol_outstanding, enrol_refusal_said;
     uint64_t enrol_next_us, enrol_delay_us;
+    uint64_t enrol_asked_us; /* last */
+    struct edge_login login; /* login.c */
+    bool enrol_wanted;       /* whatever the credential's life: the zone has a newer key */
+
+    struct revoked_list revoked; /* revocation.c */
 
     /* presence */
     struct machine_load load;
@@ -162,6 +168,13 @@ struct core {
 
     /* delete.c */
     struct pending_delete deletes[DELETES_MAX];
+
+    /* thumbnail.c */
+    struct thumbnail_wish thumbnail_wishes[THUMBNAIL_WISHES_MAX]; /* oldest first */
+    size_t thumbnail_wishes_n;
+    struct thumbnail_making thumbnail;
+    size_t live_thumbnails;
+    bool thumbnailer_missing_said;
 };
 
 /* ---- helpers for the machines (core.c) ---- */
@@ -188,8 +201,15 @@ const struct peer_stamp *core_stamp(struct core *core, const struct effect *e);
 /* core_packet: a part on the media lane; takes a reference of its own. */
 void core_packet(struct core *core, enum topic_kind topic, struct slice a, struct slice b,
                  struct msg *packet);
+/* core_thumbnail: have a picture made; the job, which becomes the effect's, comes back as
+ * EVENT_THUMBNAIL. */
+void core_thumbnail(struct core *core, struct thumbnail_job *job);
 /* core_store: hand an operation over; its completion comes back as EVENT_STORED. */
 void core_store(struct core *core, struct storage_op *op);
+/* core_keep: as core_store: keep a value by name (copied), for the next start. */
+void core_keep(struct core *core, const char *key, struct slice value);
+/* core_stored: EVENT_STORED: a completion, to the machine that waits for it. */
+void core_stored(struct core *core, struct storage_done *done);
 __attribute__((format(printf, 3, 4))) void core_log(struct core *core, bool warning,
                                                     const char *fmt, ...);
 
@@ -197,8 +217,11 @@ __attribute__((format(printf, 3, 4))) void core_log(struct core *core, bool warn
 void core_random(struct core *core, void *ret, size_t n);
 /* core_hlc: the next stamp of this edge's rows. */
 uint64_t core_hlc(struct core *core);
-/* core_ready: enrolled, in date, not stopping. */
+/* core_ready: enrolled, in date, not revoked, not stopping. */
 bool core_ready(const struct core *core);
+
+/* core_revoked: whether a credential is, by the list in force. O(log n). */
+bool core_revoked(const struct core *core, uint64_t serial);
 
 /* An answer to input. verified: not subject to the rate limit. */
 struct answer {
@@ -210,12 +233,19 @@ struct answer {
 };
 void core_answer_error(struct core *core, const struct answer *to, enum err err, const char *what);
 
+/* core_entitled: whether a credential that the zone signed is this streamer's, in date and not
+ * revoked (counted); else *ret_why. */
+bool core_entitled(struct core *core, const struct credential *c, const struct id *streamer_id,
+                   const char **ret_why);
+extern const char core_revoked_why[];
+
 /*
  * core_fresh: ts within the window and (pk, nonce) not seen before; remembers it.
- * ERR_UNAUTHORIZED: it is not. ERR_BUSY: NONCES_MAX requests came in so short a time.
- * ERR_QUOTA: NONCES_PER_KEY_MAX of them with this key.
+ * ERR_UNAUTHORIZED: it is not (counted). ERR_BUSY: NONCES_MAX requests came in so short a time.
+ * ERR_QUOTA: NONCES_PER_KEY_MAX of them with this key. On each *ret_why is the sentence.
  */
-enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth);
+enum err core_fresh(struct core *core, const struct pubkey *pk, const struct request_auth *auth,
+                    const char **ret_why);
 
 /* core_trust / core_distrust: add or remove a stream of the trust view. */
 void core_trust(struct core *core, const struct ingest *in);
@@ -280,6 +310,33 @@ void zone_reply(struct core *core, const struct event *ev);
 void zone_error(struct core *core, const struct wire_error *m);
 void zone_tick(struct core *core);
 uint64_t zone_deadline_us(const struct core *core);
+/* zone_newer: somebody names a later key of the zone: ask for it soon. */
+void zone_newer(struct core *core);
+
+/* login_start: with broker_accounts: who to connect as. login_received: what came with a
+ * credential; empty: nothing did. login_denied: EVENT_BUS_DENIED. */
+void login_start(struct core *core);
+void login_received(struct core *core, struct slice sealed);
+void login_denied(struct core *core);
+/* core_login_changed: EFFECT_LOGIN. */
+void core_login_changed(struct core *core);
+
+/* revocation_start: what was kept. */
+void revocation_start(struct core *core);
+void revocation_list(struct core *core, const struct event *ev); /* EVENT_REVOCATIONS */
+/* revocation_stops: an upload or live that nothing more may come for: its streamer or this edge is
+ * revoked. If it is RUNNING it ends, and in is gone. */
+bool revocation_stops(struct core *core, struct ingest *in);
+/* revocation_hint: a peer has the list of this number; nobody signed that. */
+void revocation_hint(struct core *core, uint64_t number);
+/* revocation_heard: auth_edge has answered. _contact: how we stand with it. */
+void revocation_heard(struct core *core);
+struct zone_contact revocation_contact(const struct core *core);
+/* revocation_kept: storage has what was to be kept by name, or refused it. */
+void revocation_kept(struct core *core, const struct storage_done *done);
+void revocation_tick(struct core *core);
+uint64_t revocation_deadline_us(const struct core *core);
+void revocation_release(struct core *core);
 
 void presence_ping(struct core *core, const struct ping_request *m);
 void presence_status(struct core *core, const struct verified_status *m);
@@ -291,6 +348,8 @@ uint64_t presence_deadline_us(const struct core *core);
 size_t presence_agreeing(struct core *core, const uint8_t root[static ROOT_DIGEST_BYTES]);
 /* presence_peer: NULL: never heard of, or forgotten. Its `online` is brought up to date. */
 struct peer *presence_peer(struct core *core, struct slice id);
+/* presence_revoked: a new list: peers whose credential it names are gone. */
+void presence_revoked(struct core *core);
 /* presence_online: whether it is there now; our own id: true. */
 bool presence_online(struct core *core, struct slice id);
 /* presence_counted: online, or away for less than replica_grace_us; whom we never heard of counts
@@ -303,6 +362,8 @@ void claim_done(struct core *core, const struct storage_done *done);
 void upload_part(struct core *core, struct ingest *in, struct part_event *ev);
 void upload_end(struct core *core, struct event *ev);
 void upload_ack(struct core *core, struct ingest *in, uint32_t chunk, uint32_t part, bool has_part);
+/* upload_granted: the answer to an init: where to go on, and who we are. */
+void upload_granted(struct core *core, struct ingest *in);
 void upload_done(struct core *core, struct ingest *in, const struct storage_done *done);
 
 void live_begin(struct core *core, struct ingest *in);
@@ -335,6 +396,10 @@ bool watch_viewers(const struct core *core, const struct id *video_id);
 
 /* fetch_running: whether a copy of this video is on its way. */
 bool fetch_running(const struct core *core, const struct id *video_id);
+/* fetch_receipt: what a source showed of a stream that is on its way, in the step's arena; else
+ * untouched. */
+void fetch_receipt(struct core *core, const struct hash *stream, struct slice *ret_receipt,
+                   struct slice *ret_credential);
 /* fetch_want: bring a copy here unless one is on its way. video: a completion of VIDEO_GET.
  * for_custody: a replica; one that is on its way for a viewer becomes one. */
 void fetch_want(struct core *core, const struct storage_done *video, bool for_custody);
@@ -350,6 +415,8 @@ void fetch_pump(struct core *core);
 enum err fetch_row(struct core *core, const struct storage_done *done, struct storage_row *ret_row,
                    struct credential *ret_streamer, struct manifest *ret_manifest);
 void fetch_release(struct core *core, struct ingest *in);
+/* fetch_revoked: what is fetched from edges that are revoked is asked of others. */
+void fetch_revoked(struct core *core);
 /* fetch_fail: it is over without a copy: who waits for it is told. */
 void fetch_fail(struct core *core, struct ingest *in, enum err err);
 uint64_t fetch_deadline_us(const struct core *core);
@@ -484,33 +551,34 @@ void delete_ended(struct core *core, const struct id *video_id, const struct id 
                   uint64_t revision_us);
 void delete_release(struct core *core);
 
+/* thumbnail_delegated: the streamer of an upload or live says that we may make one. bytes: the
+ * signed delegation, or empty; d: decoded, its signature holds; NULL: it does not. */
+void thumbnail_delegated(struct core *core, struct ingest *in, struct slice bytes,
+                         const struct delegation *d);
+void thumbnail_delegation(struct core *core, const struct event *ev); /* of a live */
+/* thumbnail_finished: an upload is whole; thumbnail_live_part: a part of a live was kept;
+ * thumbnail_fetched: a copy is whole. */
+void thumbnail_finished(struct core *core, struct ingest *in);
+void thumbnail_live_part(struct core *core, struct ingest *in, const struct chunk *c,
+                         uint16_t index);
+void thumbnail_fetched(struct core *core, const struct ingest *in);
+/* thumbnail_offered: the source of a copy shows one. */
+void thumbnail_offered(struct core *core, struct ingest *in, const struct event *ev);
+void thumbnail_parts(struct core *core, const struct storage_done *done);  /* PARTS_READ */
+void thumbnail_stored(struct core *core, const struct storage_done *done); /* THUMBNAIL_PUT */
+void thumbnail_made(struct core *core, const struct thumbnail_job *job);
+/* thumbnail_list: lives of ours among the rows of a list show theirs. paged: what finds no room
+ * comes on the next page; else older rows give up those that an edge made. */
+void thumbnail_list(struct core *core, bool paged, const struct storage_done *done);
+void thumbnail_pump(struct core *core);
+uint64_t thumbnail_deadline_us(const struct core *core);
+void thumbnail_release(struct core *core, const struct ingest *in);
+void thumbnail_free(struct core *core);
+
 /* core_edge_trust / core_edge_distrust: an edge's key in the trust view. */
 void core_edge_trust(struct core *core, const struct id *edge_id, const struct pubkey *pk);
 void core_edge_distrust(struct core *core, const struct id *edge_id);
 /* core_trust_asked: which pages are looked at. */
 void core_trust_asked(struct core *core, const struct asked *asked);
-
-/*
- * Tokens of storage operations: what to do with the completion.
- * The top byte is the purpose, the rest the serial of what it is for.
- */
-enum token_purpose {
-    TOKEN_INGEST = 1, /* by stream, in the completion or looked up by number */
-    TOKEN_VIEW,
-    TOKEN_LIST,
-    TOKEN_DB_SESSION,
-    TOKEN_MERGE,
-    TOKEN_WITHDRAW,
-    TOKEN_STALE,
-    TOKEN_META,
-    TOKEN_REPAIR, /* a sync slot */
-    TOKEN_HORIZON,
-    TOKEN_CUSTODY, /* scan, look (VIDEO_GET), put, trim, touch */
-    TOKEN_PROBE,   /* a drop's own hashes; or the answer to somebody's probe: see custody.c */
-    TOKEN_DELETE,
-};
-#define TOKEN_OF(purpose, number) (((uint64_t)(purpose) << 56) | (uint64_t)(number))
-#define TOKEN_PURPOSE(token) ((enum token_purpose)((token) >> 56))
-#define TOKEN_NUMBER(token) ((token)&0x00ffffffffffffffull)
 
 #endif

@@ -47,7 +47,8 @@ enum storage_kind {
     STORAGE_HORIZON,     /* forget what is dead, in slices */
     STORAGE_BOOTSTRAP,   /* forget the catalogue but deletions and what was uploaded here since */
     STORAGE_ORPHANS,     /* drop copies that no claim names any more, in slices */
-    STORAGE_DIGESTS,     /* of nodes of the tree of sums, as of the last commit */
+    STORAGE_THUMBNAIL_PUT, /* a thumbnail that an edge made, with the copy that it is of */
+    STORAGE_DIGESTS,       /* of nodes of the tree of sums, as of the last commit */
     /* reads */
     STORAGE_VIDEO_GET,
     STORAGE_PARTS_READ,
@@ -114,7 +115,10 @@ struct storage_op {
             struct manifest manifest; /* decoded and verified */
             struct storage_row row;   /* final revision with manifest; has_holding: our custody,
                                          else the copy is a cached one */
-            struct slice receipt;     /* signed object; empty for a fetched copy */
+            /* Signed objects: ours for an upload; for a fetched copy what its source showed, or
+             * empty. Ours takes the place of another's, else the first one stays. */
+            struct slice receipt, receipt_credential;
+            bool receipt_ours;
         } finish;
         struct {
             char key[32];
@@ -137,6 +141,11 @@ struct storage_op {
             struct id video_id;
             uint64_t used_us; /* UTC */
         } copy_touch;
+        struct {
+            struct id video_id;
+            struct hash stream;
+            struct slice delegation, packet; /* signed object, part; arena */
+        } thumbnail_put;
         struct {
             uint64_t bytes_max; /* what all cached copies may take together, unfinished ones too */
             size_t keep_n;
@@ -203,7 +212,8 @@ struct storage_position {
     struct hash current;  /* statement hash of chunk next, if next_part > 0 */
     uint32_t init_number; /* last init chunk held; 0 none */
     bool finished;        /* the copy is whole, with a manifest */
-    struct slice receipt; /* if finished by an upload */
+    struct slice receipt, receipt_credential; /* if finished, and there is one */
+    bool receipt_ours;                        /* given here, for an upload */
 };
 
 struct storage_part {
@@ -238,6 +248,7 @@ struct storage_done {
      * CUSTODY_PUT ERR_NOT_READY: state 1 without a whole copy of this stream; ERR_CONFLICT:
      *             no claim names this stream (any more)
      * COPY_TOUCH  ERR_UNKNOWN: no copy
+     * THUMBNAIL_PUT ERR_UNKNOWN: no whole copy of this stream
      * DIGESTS     ERR_BUSY: the sums are not made yet: the database failed at it
      * VIDEO_GET, PARTS_READ  ERR_UNKNOWN: no such video or no bytes of it here
      * PROBE       ERR_UNKNOWN: no whole copy of this stream here for which our custody row
@@ -314,11 +325,13 @@ struct storage_done {
             struct catalogue_row row; /* with trust fields and edges; holdings_n 0 */
             struct slice streamer_name;
             struct slice media_type, codecs;
+            struct slice receipt, receipt_credential; /* of a whole copy here; or empty */
             struct hash stream;
-            bool whole;      /* this edge holds every byte */
-            bool custody;    /* and has said so */
-            bool live;       /* a live at one of `edges` */
-            uint32_t chunks; /* of a whole copy */
+            bool whole;                              /* this edge holds every byte */
+            bool custody;                            /* and has said so */
+            bool live;                               /* a live at one of `edges` */
+            uint32_t chunks;                         /* of a whole copy */
+            struct slice delegation, thumbnail_part; /* of a whole copy; empty: none */
             uint64_t bytes;
         } video;
         struct {
@@ -328,7 +341,11 @@ struct storage_done {
         } parts_read;
         struct {
             size_t n;
-            struct catalogue_row *rows; /* arena; newest first */
+            struct catalogue_row
+                *rows;    /* arena; newest first. Where the streamer gave no thumbnail,
+                             one that an edge made, as long as the page has room */
+            bool *made;   /* not paged; arena; of each row: its thumbnail is one of those */
+            size_t bytes; /* what they weigh as JSON, at the most */
             bool more;
             struct id next; /* if more: the last one looked at, whether it was wanted or not */
         } list;

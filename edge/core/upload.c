@@ -21,23 +21,41 @@ static uint32_t window(struct core *core)
     return share < UPLOAD_WINDOW_BYTES_MIN ? UPLOAD_WINDOW_BYTES_MIN : share;
 }
 
-void upload_ack(struct core *core, struct ingest *in, uint32_t chunk, uint32_t part, bool has_part)
+static struct upload_ack *ack_of(struct core *core, struct ingest *in)
 {
     struct upload_ack *ack = core_body(core, sizeof(*ack));
     in->window_bytes = window(core);
     *ack = (struct upload_ack){
         .video_id = in->row.video.video_id,
         .edge_id = core->config.edge_id,
-        .has_part = has_part,
-        .chunk_part = chunk,
-        .packet_index = part,
         .next = in->comm_chunk,
         .next_part = in->comm_part,
         .window_bytes = in->window_bytes,
     };
+    return ack;
+}
+
+static void send_ack(struct core *core, const struct ingest *in, const struct upload_ack *ack)
+{
     core_count(core, COUNT_acks_sent);
     core_send(core, LANE_CONTROL, TOPIC_UPLOAD_REPLY, core_self(core),
               id_slice(&in->row.video.streamer_id), MESSAGE_UPLOAD_ACK, ack);
+}
+
+void upload_ack(struct core *core, struct ingest *in, uint32_t chunk, uint32_t part, bool has_part)
+{
+    struct upload_ack *ack = ack_of(core, in);
+    ack->has_part = has_part;
+    ack->chunk_part = chunk;
+    ack->packet_index = part;
+    send_ack(core, in, ack);
+}
+
+void upload_granted(struct core *core, struct ingest *in)
+{
+    struct upload_ack *ack = ack_of(core, in);
+    ack->edge_credential = core_copy(core, slice_of(core->credential_bytes, core->credential_len));
+    send_ack(core, in, ack);
 }
 
 /* Say where to go on, but not for every part behind the same gap. */
@@ -155,6 +173,7 @@ static void finished(struct core *core, struct ingest *in, enum err err)
     core_send(core, LANE_CONTROL, TOPIC_UPLOAD_REPLY, core_self(core),
               id_slice(&in->row.video.streamer_id), MESSAGE_UPLOAD_ACK, ack);
     gossip_add(core, &in->final_row, false);
+    thumbnail_finished(core, in);
     core_log(core, false, "video %s complete: %u chunks", in->row.video.video_id.s,
              in->comm_chunk - 1);
     ingest_free(core, in);
@@ -189,7 +208,7 @@ void upload_end(struct core *core, struct event *ev)
         refuse_end(core, v, false, ERR_NOT_READY, "no such upload is under way here; send init");
         return;
     }
-    if (in->state == INGEST_FINISHING || in->failed != ERR_OK)
+    if (revocation_stops(core, in) || in->state == INGEST_FINISHING || in->failed != ERR_OK)
         return;
     /* `created` decides whose a contested id is: what was checked at init must stay. */
     if (v->video.live || v->video.created_us != in->row.video.created_us ||
@@ -211,5 +230,6 @@ void upload_end(struct core *core, struct event *ev)
     row.statement_hash = v->statement_hash;
     row.manifest = v->end.manifest;
     in->active_us = core->now_us;
+    thumbnail_delegated(core, in, v->end.delegation, v->delegated ? &v->delegation : NULL);
     ingest_finish(core, in, &v->manifest, &row, true);
 }

@@ -96,7 +96,8 @@ static void view_spare(struct core *core, const struct slice *client_id)
 /* How many videos one asker watches at once; another edge may fetch all that it can from us. */
 static size_t views_max(struct core *core, struct slice client_id)
 {
-    return presence_peer(core, client_id) ? FETCHES_MAX : VIEWS_PER_CLIENT_MAX;
+    const struct peer *p = presence_peer(core, client_id);
+    return p && !p->revoked ? FETCHES_MAX : VIEWS_PER_CLIENT_MAX;
 }
 
 static struct view *view_get(struct core *core, const struct watch_request *m)
@@ -285,7 +286,13 @@ static void send_info(struct core *core, const struct view *v, const struct stor
         .credential = row->credential,
         .manifest = row->manifest,
         .token = core_token(core, v->client_id),
+        .receipt = done->u.video.receipt,
+        .receipt_credential = done->u.video.receipt_credential,
+        .delegation = done->u.video.delegation,
+        .thumbnail_part = done->u.video.thumbnail_part,
     };
+    if (!info->receipt.len)
+        fetch_receipt(core, &done->u.video.stream, &info->receipt, &info->receipt_credential);
     count_of(done, &info->chunks, &info->bytes);
     core_send(core, LANE_MEDIA, TOPIC_WATCH_REPLY, core_self(core), v->client_id,
               MESSAGE_WATCH_INFO, info);

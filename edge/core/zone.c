@@ -5,12 +5,17 @@
  *   zone_tick --request--> zone_reply --accepted--> ready, kept in the database
  *        ^                     |
  *        +--- back-off <-------+ (no answer, or one that does not hold)
+ *
+ * Asked for before its time: when anything names a later key of the zone (nobody verified that),
+ * and while the credential is revoked, for the operator may admit the edge again.
  */
 #include "edge/core/state.h"
 
 enum {
     ENROL_DELAY_MIN_US = 1000 * 1000,
     ENROL_DELAY_MAX_US = 30 * 1000 * 1000,
+    NEWER_EVERY_US = 10 * 1000 * 1000,
+    NEWER_JITTER_US = 1000 * 1000, /* all edges hear of a new key at once */
 };
 
 static bool adopt(struct core *core, struct slice params, struct slice credential)
@@ -42,24 +47,18 @@ void zone_start(struct core *core)
 {
     core->enrol_delay_us = ENROL_DELAY_MIN_US;
     core->enrol_next_us = core->now_us;
+    login_start(core);
     if (core->config.credential.len)
         adopt(core, core->config.zone_params, core->config.credential);
 }
 
-/* When to ask again for a credential that we have: at two thirds of its life. */
+/* When to ask again for a credential that we have: at two thirds of its life, or if it is revoked.
+ */
 static uint64_t renew_in_us(const struct core *core)
 {
     const struct credential *c = &core->credential;
     uint64_t at = c->not_before_us + (c->not_after_us - c->not_before_us) / 3 * 2;
-    return at > core->utc_us ? at - core->utc_us : 0;
-}
-
-static void keep(struct core *core, const char *key, const uint8_t *bytes, size_t len)
-{
-    struct storage_op *op = storage_op_new(STORAGE_META_PUT, TOKEN_OF(TOKEN_META, 0));
-    strncpy(op->u.meta_put.key, key, sizeof(op->u.meta_put.key) - 1);
-    op->u.meta_put.value = arena_copy(&op->arena, slice_of(bytes, len));
-    core_store(core, op);
+    return at > core->utc_us && !core_revoked(core, c->serial) ? at - core->utc_us : 0;
 }
 
 void zone_reply(struct core *core, const struct event *ev)
@@ -73,13 +72,15 @@ void zone_reply(struct core *core, const struct event *ev)
         return;
     }
     core->enrol_outstanding = false;
+    revocation_heard(core);
     core->enrol_delay_us = ENROL_DELAY_MIN_US;
-    core->enrol_next_us = core->now_us + renew_in_us(core);
+    core->enrol_next_us = core->now_us + renew_in_us(core) + ENROL_DELAY_MIN_US;
     core->heartbeat_next_us = core->now_us;
     if (!core->sync.asking)
         core->sync.next_us = core->now_us;
-    keep(core, "zone_params", core->params_bytes, core->params_len);
-    keep(core, "credential", core->credential_bytes, core->credential_len);
+    core_keep(core, "zone_params", slice_of(core->params_bytes, core->params_len));
+    core_keep(core, "credential", slice_of(core->credential_bytes, core->credential_len));
+    login_received(core, m->broker);
     core_log(core, false, "enrolled in zone %s, credential %llu", core->zone.zone_id.s,
              (unsigned long long)core->credential.serial);
 }
@@ -96,11 +97,27 @@ void zone_error(struct core *core, const struct wire_error *m)
         SLICE_FMT(m->code_text), SLICE_FMT(m->message));
 }
 
+void zone_newer(struct core *core)
+{
+    uint32_t jitter;
+    core_count(core, COUNT_zone_newer);
+    if (!core->has_credential || core->enrol_wanted || core->enrol_outstanding)
+        return;
+    core_random(core, &jitter, sizeof(jitter));
+    uint64_t at_us = core->now_us + jitter % NEWER_JITTER_US;
+    if (core->enrol_asked_us && at_us < core->enrol_asked_us + NEWER_EVERY_US)
+        at_us = core->enrol_asked_us + NEWER_EVERY_US;
+    core->enrol_wanted = true;
+    if (at_us < core->enrol_next_us)
+        core->enrol_next_us = at_us;
+}
+
 void zone_tick(struct core *core)
 {
     if (core->now_us < core->enrol_next_us || core->stopping)
         return;
-    if (core->has_credential && !core->enrol_outstanding && renew_in_us(core) > 0) {
+    if (core->has_credential && !core->enrol_outstanding && !core->enrol_wanted &&
+        renew_in_us(core) > 0) {
         core->enrol_next_us = core->now_us + renew_in_us(core);
         return;
     }
@@ -119,7 +136,9 @@ void zone_tick(struct core *core)
                     &core->enrol_request);
     m->proof = slice_of(proof, ENROL_PROOF_BYTES);
     core->enrol_outstanding = true;
-    core->enrol_refusal_said = false;
+    core->enrol_wanted = false;
+    core->enrol_asked_us = core->now_us;
+    core->enrol_refusal_said = core->revoked.self_said; /* then it is no news */
     core_send(core, LANE_CONTROL, TOPIC_AUTH_ZONE, (struct slice){0}, (struct slice){0},
               MESSAGE_ZONE_REQUEST, m);
 }

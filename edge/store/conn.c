@@ -25,7 +25,7 @@
 
 #define COPY_COLUMNS                                                                               \
     "n, streamer_id, stream, state, chunk_prefix, next, next_part, init_number, bytes,"            \
-    " duration_us, prev, current, root, receipt, kept"
+    " duration_us, prev, current, root, receipt, kept, receipt_credential, receipt_ours"
 
 /* What list_row() in read_list.c takes, in its order. */
 #define ROW_COLUMNS                                                                                \
@@ -144,8 +144,8 @@ static const char *const sql[Q_N] = {
     [Q_COPY_MOVE] = "UPDATE copy SET next = ?2, next_part = ?3, init_number = ?4, bytes = ?5,"
                     " duration_us = ?6, prev = ?7, current = ?8 WHERE n = ?1",
     [Q_COPY_STATE] = "UPDATE copy SET state = ?2 WHERE n = ?1",
-    [Q_COPY_FINISH] = "UPDATE copy SET state = 'whole', root = ?2, receipt = ?3"
-                      " WHERE n = ?1",
+    [Q_COPY_FINISH] = "UPDATE copy SET state = 'whole', root = ?2, receipt = ?3,"
+                      " receipt_credential = ?4, receipt_ours = ?5 WHERE n = ?1",
     [Q_COPY_DROP] = "DELETE FROM copy WHERE n = ?1",
     [Q_COPY_KEEP] = "UPDATE copy SET kept = ?2 WHERE n = ?1",
     [Q_COPY_TOUCH] = "UPDATE copy SET used_us = ?2 WHERE video_id = ?1 AND used_us < ?2",
@@ -179,6 +179,8 @@ static const char *const sql[Q_N] = {
                      " credential) VALUES (?1, ?2, ?3, ?4, ?5)",
     [Q_UPLOAD_LOAD] = "SELECT revision_us, statement FROM upload WHERE copy = ?1",
     [Q_UPLOAD_DROP] = "DELETE FROM upload WHERE copy = ?1",
+    [Q_THUMBNAIL_PUT] =
+        "INSERT OR REPLACE INTO thumbnail (copy, delegation, packet) VALUES (?1, ?2, ?3)",
     [Q_CHUNK_NEW] = "INSERT INTO chunk (id, video_id, chunk_nb, part, parts, kind, keyframe, bytes,"
                     " duration_ms, captured_at, copy)"
                     " VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -205,7 +207,9 @@ static const char *const sql[Q_N] = {
         " coalesce(k.state = 'whole' AND k.stream = c.stream, 0) AND"
         " EXISTS (SELECT 1 FROM holding h WHERE h.video_id = v.id"
         "  AND h.streamer_id = v.streamer_id AND h.edge_id = ?2 AND h.kind = 'custody'"
-        "  AND h.state = 1 AND h.stream = c.stream)"
+        "  AND h.state = 1 AND h.stream = c.stream),"
+        " iif(k.state = 'whole' AND k.stream = c.stream, k.receipt, NULL),"
+        " iif(k.state = 'whole' AND k.stream = c.stream, k.receipt_credential, NULL)"
         " FROM video v JOIN streamer s ON s.id = v.streamer_id"
         " LEFT JOIN claim c ON c.video_id = v.id AND c.streamer_id = v.streamer_id"
         " LEFT JOIN copy k ON k.video_id = v.id AND k.streamer_id = v.streamer_id"
@@ -267,6 +271,11 @@ static const char *const sql[Q_N] = {
                        " ORDER BY chunk_nb",
     [Q_PROBE_PART] = "SELECT packet FROM part WHERE copy = ?1 AND chunk_nb = ?2 AND part_nb = ?3",
     [Q_STREAMER_GET] = "SELECT name, " US_OF("created_at") " FROM streamer WHERE id = ?1",
+    /* Of a whole copy of what is claimed now. */
+    [Q_THUMBNAIL_GET] = "SELECT t.delegation, t.packet FROM copy k JOIN thumbnail t ON t.copy = k.n"
+                        " JOIN claim c ON c.video_id = k.video_id AND c.streamer_id = k.streamer_id"
+                        " WHERE k.video_id = ?1 AND k.streamer_id = ?2 AND k.state = 'whole'"
+                        " AND c.deleted = 0 AND c.stream = k.stream",
     [Q_META_GET] = "SELECT value FROM meta WHERE key = ?1",
     [Q_LAST_HLC] = "SELECT max(" LAST_HLC_OF("custody", "0") ", " LAST_HLC_OF(
         "custody", "1") ", " LAST_HLC_OF("presence", "0") ", " LAST_HLC_OF("presence", "1") ")",

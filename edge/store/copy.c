@@ -51,6 +51,7 @@ static struct copy load(struct query *q, const struct id *video_id)
             col_hash(q, 12, &copy.root);
         copy.has_receipt = col_slice(q, 13).len > 0;
         copy.kept = col_int(q, 14) != 0;
+        copy.receipt_ours = col_int(q, 16) != 0;
     }
     query_end(q);
     return copy;
@@ -117,13 +118,16 @@ struct storage_position copy_position(struct conn *c, const struct copy *copy, s
         .current = copy->current,
         .init_number = copy->init_number,
         .finished = copy->state == COPY_WHOLE,
+        .receipt_ours = copy->receipt_ours,
     };
     if (copy->has_receipt) {
         struct query *q = query_of(c, Q_COPY_OF_STREAMER);
         bind_id(q, 1, &copy->video_id);
         bind_id(q, 2, &copy->streamer_id);
-        if (query_row(q))
+        if (query_row(q)) {
             at.receipt = col_copy(q, 13, arena);
+            at.receipt_credential = col_copy(q, 15, arena);
+        }
         query_end(q);
     }
     return at;

@@ -20,7 +20,7 @@ struct copy {
     uint64_t bytes, duration_us;
     struct hash prev, current;
     struct hash root; /* when whole */
-    bool has_receipt;
+    bool has_receipt, receipt_ours;
     bool kept; /* not a cached one */
 };
 
@@ -40,7 +40,7 @@ void copy_keep(struct conn *c, const struct copy *copy, bool kept);
  * freed later (garbage.h). */
 void copy_drop(struct conn *c, const struct copy *copy);
 
-/* copy_position: where it goes on; the receipt is copied to the arena. */
+/* copy_position: where it goes on; the receipt and its credential are copied to the arena. */
 struct storage_position copy_position(struct conn *c, const struct copy *copy, struct arena *arena);
 
 /* copy_put: add the next part. ERR_CONFLICT: it is not the next one, or does not follow from what

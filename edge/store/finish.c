@@ -70,6 +70,8 @@ static void make_whole(struct conn *c, const struct copy *copy, const struct sto
     bind_int(q, 1, copy->n);
     bind_hash(q, 2, &op->u.finish.manifest.root);
     bind_blob(q, 3, op->u.finish.receipt);
+    bind_blob(q, 4, op->u.finish.receipt_credential);
+    bind_int(q, 5, op->u.finish.receipt_ours);
     query_run(q);
     q = query_of(c, Q_UPLOAD_DROP);
     bind_int(q, 1, copy->n);
@@ -99,7 +101,9 @@ enum err finish_copy(struct conn *c, const struct storage_op *op)
         if (err != ERR_OK)
             return err;
     }
-    if (copy.state != COPY_WHOLE || (!copy.has_receipt && op->u.finish.receipt.len))
+    bool better = op->u.finish.receipt.len &&
+                  (op->u.finish.receipt_ours ? !copy.receipt_ours : !copy.has_receipt);
+    if (copy.state != COPY_WHOLE || better)
         make_whole(c, &copy, op);
     row_merge_claim(c, row); /* I2 */
     if (row->has_holding) {

@@ -25,6 +25,11 @@ enum { LIST_SCAN_ROWS_MAX = 1024 }; /* a few milliseconds' worth */
 /* read_text_bytes: of text as JSON: a byte becomes two at most. */
 size_t read_text_bytes(struct slice text);
 
+/* read_thumbnail: what an edge made for a whole copy of this claim, copied to the arena; false:
+ * nothing. ret_delegation may be NULL. */
+bool read_thumbnail(struct conn *c, const struct id *video_id, const struct id *streamer_id,
+                    struct arena *arena, struct slice *ret_delegation, struct slice *ret_packet);
+
 /* read_row: the columns ROW_COLUMNS of conn.c, copied to the arena. */
 enum { READ_ROW_COLUMNS = 9 };
 void read_row(struct query *q, struct arena *arena, struct catalogue_row *ret);

@@ -7,8 +7,11 @@
  *     the encoder never has to leave out a row that storage counts as told.
  * I2  a list looks at LIST_SCAN_ROWS_MAX videos at most, however few of them are wanted: the reads
  *     of those who watch wait behind it.
+ * I3  a thumbnail that an edge made takes only what room the rows of a list have left: it never
+ * costs a row its place.
  */
 #include "edge/store/read.h"
+#include "trust/thumbnail.h"
 
 enum {
     ROW_FRAME_BYTES = 256,                                    /* JSON around one row's values */
@@ -99,6 +102,18 @@ static bool list_start(struct conn *c, const struct list_request *m, struct aren
     return found;
 }
 
+/* Where the streamer gave no thumbnail: one that an edge made; empty: none. */
+static struct slice made_thumbnail(struct conn *c, const struct catalogue_row *row,
+                                   struct arena *arena)
+{
+    struct slice packet, jpeg;
+    if (row->thumbnail.len ||
+        !read_thumbnail(c, &row->video_id, &row->streamer_id, arena, NULL, &packet) ||
+        thumbnail_jpeg(packet, &jpeg) != ERR_OK)
+        return (struct slice){0};
+    return thumbnail_text(jpeg, arena);
+}
+
 /* Add a video's row to the page, if it is wanted; false: it is, and the page is full. */
 static bool list_row(struct conn *c, const struct list_request *m, const struct id *id,
                      struct rows *rows)
@@ -116,7 +131,11 @@ static bool list_row(struct conn *c, const struct list_request *m, const struct 
     if (m->query.len)
         bind_text(q, 4, m->query);
     if (query_row(q)) {
-        read_row(q, rows->arena, rows_add(rows));
+        struct catalogue_row *row = rows_add(rows);
+        read_row(q, rows->arena, row);
+        struct slice made = m->paged ? made_thumbnail(c, row, rows->arena) : (struct slice){0};
+        if (made.len)
+            row->thumbnail = made;
         if (m->limit && rows->n > m->limit)
             kept = rows_drop(rows);
         else
@@ -124,6 +143,21 @@ static bool list_row(struct conn *c, const struct list_request *m, const struct 
     }
     query_end(q);
     return kept;
+}
+
+/* I3 */
+static bool *add_thumbnails(struct conn *c, struct rows *rows)
+{
+    bool *made = arena_alloc(rows->arena, rows->n * sizeof(*made));
+    for (size_t i = 0; i < rows->n && rows->bytes < CATALOGUE_PAGE_BYTES_MAX; i++) {
+        struct slice text = made_thumbnail(c, &rows->at[i], rows->arena);
+        if (!text.len || rows->bytes + text.len > CATALOGUE_PAGE_BYTES_MAX)
+            continue;
+        rows->bytes += text.len;
+        rows->at[i].thumbnail = text;
+        made[i] = true;
+    }
+    return made;
 }
 
 enum err read_list(struct conn *c, const struct storage_op *op, struct storage_done *done)
@@ -145,6 +179,9 @@ enum err read_list(struct conn *c, const struct storage_op *op, struct storage_d
             done->u.list.next = id;
     }
     query_end(q);
+    if (!m->paged)
+        done->u.list.made = add_thumbnails(c, &rows);
+    done->u.list.bytes = rows.bytes;
     done->u.list.n = rows.n;
     done->u.list.rows = rows.at;
     done->u.list.more = more;

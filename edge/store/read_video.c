@@ -37,6 +37,21 @@ void read_row(struct query *q, struct arena *arena, struct catalogue_row *ret)
     ret->created_us = col_int(q, 8);
 }
 
+bool read_thumbnail(struct conn *c, const struct id *video_id, const struct id *streamer_id,
+                    struct arena *arena, struct slice *ret_delegation, struct slice *ret_packet)
+{
+    struct query *q = query_of(c, Q_THUMBNAIL_GET);
+    bind_id(q, 1, video_id);
+    bind_id(q, 2, streamer_id);
+    bool found = query_row(q);
+    if (found && ret_delegation)
+        *ret_delegation = col_copy(q, 0, arena);
+    if (found)
+        *ret_packet = col_copy(q, 1, arena);
+    query_end(q);
+    return found;
+}
+
 enum err read_video(struct conn *c, const struct storage_op *op, struct storage_done *done)
 {
     struct query *q = query_of(c, Q_VIDEO_GET);
@@ -60,8 +75,13 @@ enum err read_video(struct conn *c, const struct storage_op *op, struct storage_
         col_hash(q, at + 9, &done->u.video.stream);
         done->u.video.whole = col_int(q, at + 10) != 0;
         done->u.video.custody = col_int(q, at + 11) != 0;
+        done->u.video.receipt = col_copy(q, at + 12, arena);
+        done->u.video.receipt_credential = col_copy(q, at + 13, arena);
     }
     query_end(q);
+    if (found && done->u.video.whole)
+        read_thumbnail(c, &done->u.video.row.video_id, &done->u.video.row.streamer_id, arena,
+                       &done->u.video.delegation, &done->u.video.thumbnail_part);
     return found ? ERR_OK : ERR_UNKNOWN;
 }
 

@@ -21,7 +21,7 @@ struct store_config {
     struct hash digest_key; /* of the sums over the catalogue: what all edges of the zone share */
 };
 
-enum { STORE_ERROR_BYTES = 256, STORE_META_BYTES_MAX = 4096 };
+enum { STORE_ERROR_BYTES = 256, STORE_META_BYTES_MAX = 65536 };
 
 /*
  * store_open: open or create the database, migrate it, start the threads.

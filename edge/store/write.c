@@ -143,6 +143,20 @@ static enum err put_meta(struct conn *c, const struct storage_op *op)
     return ERR_OK;
 }
 
+static enum err put_thumbnail(struct conn *c, const struct storage_op *op)
+{
+    struct copy copy =
+        copy_of_stream(c, &op->u.thumbnail_put.video_id, &op->u.thumbnail_put.stream);
+    if (!copy.n || copy.state != COPY_WHOLE)
+        return ERR_UNKNOWN;
+    struct query *q = query_of(c, Q_THUMBNAIL_PUT);
+    bind_int(q, 1, copy.n);
+    bind_blob(q, 2, op->u.thumbnail_put.delegation);
+    bind_blob(q, 3, op->u.thumbnail_put.packet);
+    query_run(q);
+    return ERR_OK;
+}
+
 enum err write_apply(struct conn *c, const struct storage_op *op, struct storage_done *done)
 {
     switch (op->kind) {
@@ -159,6 +173,7 @@ enum err write_apply(struct conn *c, const struct storage_op *op, struct storage
     case STORAGE_HORIZON: return forget_dead(c, op, done);
     case STORAGE_BOOTSTRAP: return forget_catalogue(c, op, done);
     case STORAGE_ORPHANS: return forget_orphans(c, op, done);
+    case STORAGE_THUMBNAIL_PUT: return put_thumbnail(c, op);
     case STORAGE_DIGESTS: return sums_read(c, op, done);
     default: check_fail("a write", __FILE__, __LINE__);
     }

@@ -102,7 +102,8 @@ def credentials(zone, pk, subject):
             ["unauthorized", "bad_request"],
         ),
         "another zone's": (zone.credential(pk, subject, zone_id="zone-x"), ["unauthorized"]),
-        "another epoch": (zone.credential(pk, subject, key_epoch=2), ["unauthorized"]),
+        "an epoch before the first": (zone.credential(pk, subject, key_epoch=0), ["unauthorized"]),
+        "a later epoch": (zone.credential(pk, subject, key_epoch=2), ["not_ready"]),
         "by a stranger": (
             zone.credential(pk, subject, key=stranger),
             ["unauthorized", "bad_signature"],
@@ -125,8 +126,8 @@ def credentials(zone, pk, subject):
 
 
 CREDENTIALS = [
-    "expired", "not yet", "of an edge", "of no kind", "another zone's", "another epoch",
-    "by a stranger", "flipped bit", "another subject", "another key", "another version",
+    "expired", "not yet", "of an edge", "of no kind", "another zone's",
+    "an epoch before the first", "a later epoch", "by a stranger", "flipped bit", "another subject", "another key", "another version",
     "truncated",
 ]  # fmt: skip
 

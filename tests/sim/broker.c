@@ -21,6 +21,7 @@ static bool self(struct slice level, const struct client *c)
 static bool edge_hears(const struct topic *t, const struct client *c)
 {
     switch (t->kind) {
+    case TOPIC_AUTH_REVOCATIONS:
     case TOPIC_DB:
     case TOPIC_DB_UPDATE:
     case TOPIC_EDGE_STATUS:
@@ -52,6 +53,7 @@ static bool hears(const struct topic *t, const struct client *c)
         return t->kind == TOPIC_DB || t->kind == TOPIC_DB_REPLY || t->kind == TOPIC_DB_UPDATE ||
                t->kind == TOPIC_DB_SYNC;
     case CLIENT_VIEWER: return t->kind == TOPIC_WATCH_REPLY && self(t->b, c);
+    case CLIENT_AUTH: return t->kind == TOPIC_AUTH_ZONE;
     }
     return false;
 }

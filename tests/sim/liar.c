@@ -21,7 +21,11 @@ void liar_init(struct sim *s)
 {
     struct liar *l = &s->liar;
     s->has_liar = l->on = true;
-    member_make("liar", CREDENTIAL_EDGE, &l->member);
+    struct member_spec spec = {.kind = CREDENTIAL_EDGE,
+                               .not_before_us = REEL_UTC_US - REEL_DAY_US,
+                               .not_after_us = REEL_UTC_US + REEL_DAY_US,
+                               .serial = auth_acts(s) ? LIAR_SERIAL : REEL_SERIAL};
+    member_make_as("liar", &spec, &l->member);
     l->client = sim_client(s, CLIENT_LIAR, 0, &l->member.id);
     sim_at(s, s->now_us + SIM_S, HAPPEN_LIAR, 0, 0, NULL);
 }

@@ -65,6 +65,7 @@ static void cast(struct sim *s)
         stranger_init(s);
     if (sim_chance(s, 3))
         liar_init(s);
+    auth_init(s);
     if (s->streamers_n > 1 && sim_chance(s, 4))
         s->streamers[0].uploads[0].contested = s->streamers[1].uploads[0].contested = true;
     verdict_init(s);

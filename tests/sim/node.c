@@ -84,6 +84,8 @@ static void carry_out(struct sim *s, unsigned edge, struct effect *e)
         wake_store(s, edge);
         break;
     case EFFECT_LOG: trace_line(s, "%s: %s", n->member.id.s, e->text); break;
+    case EFFECT_LOGIN:
+    case EFFECT_THUMBNAIL:
     case EFFECT_TRUST:
     case EFFECT_DRAINED: break;
     }
@@ -141,9 +143,14 @@ void node_start(struct sim *s, unsigned edge)
         .tombstone_kept_us = s->kept_us,
         .contact_us = number_of(n, "contact"),
         .since_us = number_of(n, "since"),
-        .zone_params = reel_zone_bytes(&arena),
-        .credential = member_credential(&n->member),
+        .zone_params = memory_store_meta(n->store, "zone_params"),
+        .credential = memory_store_meta(n->store, "credential"),
+        .revocations = memory_store_meta(n->store, "revocations"),
     };
+    if (!config.credential.len) {
+        config.zone_params = reel_zone_bytes(&arena);
+        config.credential = member_credential(&n->member);
+    }
     config.stale = memory_store_stale(n->store, &arena, &config.stale_n);
     reel_zone_secret(config.zone_secret);
     for (size_t i = 0; i < KEY_BYTES; i++)

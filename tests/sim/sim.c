@@ -141,6 +141,7 @@ static void deliver(struct sim *s, const struct happening *h)
     case CLIENT_VIEWER: viewer_take(s, to->index, h->msg); break;
     case CLIENT_STRANGER: stranger_take(s, h->msg); break;
     case CLIENT_LIAR: liar_take(s, h->msg); break;
+    case CLIENT_AUTH: auth_take(s, h->msg); break;
     }
     msg_unref(h->msg);
 }
@@ -168,6 +169,7 @@ static void happen(struct sim *s, const struct happening *h)
     case HAPPEN_VIEWER: viewer_wake(s, h->who); break;
     case HAPPEN_STRANGER: stranger_wake(s); break;
     case HAPPEN_LIAR: liar_wake(s); break;
+    case HAPPEN_AUTH: auth_wake(s); break;
     case HAPPEN_CHAOS: chaos_happen(s, h->who); break;
     case HAPPEN_LOOK: verdict_look(s); break;
     }

@@ -15,6 +15,7 @@
  *   viewer.c    watches what is listed
  *   stranger.c  somebody without a credential, in the name of edges
  *   liar.c      an enrolled edge that lies
+ *   auth.c      the zone's authority: revokes, and changes its key
  *   chaos.c     what goes wrong, and that it ends
  *   verdict.c   what must hold
  *   trace.c     what happened, as a hash and as the last lines
@@ -53,6 +54,7 @@ enum happening_kind {
     HAPPEN_VIEWER,
     HAPPEN_STRANGER,
     HAPPEN_LIAR,
+    HAPPEN_AUTH,
     HAPPEN_CHAOS, /* entry `who` of the plan */
     HAPPEN_LOOK,  /* the verdict looks */
 };
@@ -67,7 +69,14 @@ struct happening {
 
 /* ---- the cast ---- */
 
-enum client_kind { CLIENT_EDGE, CLIENT_STREAMER, CLIENT_VIEWER, CLIENT_LIAR, CLIENT_STRANGER };
+enum client_kind {
+    CLIENT_EDGE,
+    CLIENT_STREAMER,
+    CLIENT_VIEWER,
+    CLIENT_LIAR,
+    CLIENT_STRANGER,
+    CLIENT_AUTH
+};
 
 /* Somebody at the broker; his number is his index in sim.clients. */
 struct client {
@@ -89,7 +98,8 @@ struct node {
     bool store_due, bus_up, full;
     int64_t skew_us; /* of its clock */
     uint64_t steps;
-    bool spared; /* started late: nothing else happens to it before */
+    uint64_t list_number; /* of revocations, on its disk, when it was looked at last */
+    bool spared;          /* started late: nothing else happens to it before */
 };
 
 struct upload {
@@ -150,6 +160,15 @@ struct liar {
     uint32_t nonces;
 };
 
+enum { LIAR_SERIAL = 66 }; /* of its credential where it will be revoked */
+struct auth {
+    bool on, revoked;
+    unsigned client;
+    uint32_t epoch;
+    uint64_t number, serial, random;
+    uint64_t revoke_us, rotate_us, off_us;
+};
+
 /* What goes wrong for a while. */
 enum trouble_kind {
     TROUBLE_CRASH,
@@ -208,6 +227,7 @@ struct sim {
     struct live lives[SIM_LIVES_MAX];
     struct stranger stranger;
     struct liar liar;
+    struct auth auth;
     bool has_liar;
     struct effects *fx;
     struct budget budget;
@@ -303,6 +323,17 @@ void liar_init(struct sim *s);
 void liar_take(struct sim *s, const struct msg *msg);
 void liar_wake(struct sim *s);
 void liar_free(struct liar *l);
+
+/* ---- auth.c ---- */
+/* auth_acts: whether there is one in this seed. */
+bool auth_acts(const struct sim *s);
+void auth_init(struct sim *s);
+void auth_take(struct sim *s, const struct msg *msg);
+void auth_wake(struct sim *s);
+/* auth_check: no edge's list has gone back since it was looked at last. */
+void auth_check(struct sim *s);
+/* auth_differs: an edge whose list or key of the zone is not edge1's; NULL: there is none. */
+const struct node *auth_differs(const struct sim *s);
 
 /* ---- chaos.c ---- */
 void chaos_plan(struct sim *s);

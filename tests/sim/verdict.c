@@ -213,6 +213,9 @@ static bool all_holds(struct sim *s)
                 return false;
         }
     }
+    const struct node *other = auth_differs(s);
+    if (other)
+        return miss(s, "edge1 and %s have different lists of who is revoked", other->member.id.s);
     return over(s) && agree(s);
 }
 
@@ -223,6 +226,7 @@ void verdict_look(struct sim *s)
         for (unsigned i = 0; i < s->streamers_n; i++)
             for (size_t k = 0; k < s->streamers[i].n; k++)
                 check_deleted(s, n, i, k);
+    auth_check(s);
     sim_at(s, s->now_us + LOOK_EVERY_US, HAPPEN_LOOK, 0, 0, NULL);
     if (!s->healed)
         return;

@@ -59,6 +59,11 @@ static struct storage_op *op_copied(const struct storage_op *from)
     case STORAGE_FINISH:
         op->u.finish.row = storage_row_copy(a, &from->u.finish.row);
         op->u.finish.receipt = arena_copy(a, from->u.finish.receipt);
+        op->u.finish.receipt_credential = arena_copy(a, from->u.finish.receipt_credential);
+        break;
+    case STORAGE_THUMBNAIL_PUT:
+        op->u.thumbnail_put.delegation = arena_copy(a, from->u.thumbnail_put.delegation);
+        op->u.thumbnail_put.packet = arena_copy(a, from->u.thumbnail_put.packet);
         break;
     case STORAGE_META_PUT: op->u.meta_put.value = arena_copy(a, from->u.meta_put.value); break;
     case STORAGE_LIST: op->u.list.after = arena_copy(a, from->u.list.after); break;
@@ -129,6 +134,8 @@ static void same_position(const struct answers *a)
     SAME(u.position.init_number);
     SAME(u.position.finished);
     SAME_SLICE(u.position.receipt);
+    SAME_SLICE(u.position.receipt_credential);
+    SAME(u.position.receipt_ours);
 }
 
 static void same_merge(const struct answers *a)
@@ -177,6 +184,10 @@ static void same_video(const struct answers *a)
     same_row(&a->s->u.video.row, &a->m->u.video.row);
     SAME_SLICE(u.video.streamer_name);
     SAME_SLICE(u.video.media_type);
+    SAME_SLICE(u.video.receipt);
+    SAME_SLICE(u.video.receipt_credential);
+    SAME_SLICE(u.video.delegation);
+    SAME_SLICE(u.video.thumbnail_part);
     SAME_SLICE(u.video.codecs);
     SAME_BYTES(u.video.stream);
     SAME(u.video.whole);
@@ -409,9 +420,10 @@ static void walk_list(FILE *out, doer do_one, void *store)
         struct storage_done *d = do_one(store, op_list(after, 3));
         assert_int_equal(d->err, ERR_OK);
         for (size_t i = 0; i < d->u.list.n; i++)
-            fprintf(out, "%s %s %.*s %d\n", d->u.list.rows[i].video_id.s,
+            fprintf(out, "%s %s %.*s %d %.*s %d\n", d->u.list.rows[i].video_id.s,
                     d->u.list.rows[i].streamer_id.s, SLICE_FMT(d->u.list.rows[i].edges),
-                    d->u.list.rows[i].live);
+                    d->u.list.rows[i].live, SLICE_FMT(d->u.list.rows[i].thumbnail),
+                    d->u.list.made && d->u.list.made[i]);
         more = d->u.list.more;
         memcpy(after, d->u.list.next.s, sizeof(after));
         storage_done_free(d);

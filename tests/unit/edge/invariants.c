@@ -66,13 +66,26 @@ static void check_views(const struct core *core)
         CHECK(turn->wanting && turn->after->before == turn);
     CHECK(turn == core->view_turn && !turn == !wanting); /* the ring has them all */
     CHECK(core->views.count == core->views_by_serial.count);
+    reads += core->thumbnail.reading ? STORE_READ_BYTES_MAX : 0;
     CHECK(core->reads_bytes == reads && reads <= READS_BYTES_MAX); /* watch.c I1 */
+}
+
+static void check_thumbnails(const struct core *core)
+{
+    size_t lives = 0;
+    size_t cursor = 0;
+    for (const struct ingest *in; (in = map_next(&core->ingests, &cursor)) != NULL;)
+        lives += in->use == STREAM_LIVE && in->thumbnail.len;
+    CHECK(core->live_thumbnails == lives && lives <= LIVE_THUMBNAILS_MAX); /* thumbnail.c I4 */
+    CHECK(core->thumbnail_wishes_n <= THUMBNAIL_WISHES_MAX);
+    CHECK((core->thumbnail.job != NULL) == (core->thumbnail.state == THUMBNAIL_READING)); /* I1 */
 }
 
 void core_check(const struct core *core, size_t under_way)
 {
     check_ingests(core);
     check_views(core);
+    check_thumbnails(core);
     CHECK(core->stores_under_way == under_way); /* core.c I3 */
     CHECK(under_way <= STORE_OPS_MAX);
     CHECK(core->replays_n <= REPLAYS_MAX && core->backlog_n <= ROW_BACKLOG_MAX);

@@ -36,8 +36,10 @@ struct copy {
     struct hash prev, current, root;
     struct merkle statements;
     uint64_t bytes;
-    struct slice receipt;
+    struct slice receipt, receipt_credential;
+    bool receipt_ours;
     struct vec parts; /* struct storage_part */
+    struct slice delegation, thumbnail;
 };
 
 /* Everything under one video id. Claims and copies are few; holdings ascend by streamer, edge,

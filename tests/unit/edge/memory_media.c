@@ -44,6 +44,9 @@ static struct storage_position position_of(const struct copy *c, struct arena *a
         .init_number = c->init_number,
         .finished = c->state == COPY_WHOLE,
         .receipt = c->receipt.len ? arena_copy(arena, c->receipt) : (struct slice){0},
+        .receipt_credential =
+            c->receipt.len ? arena_copy(arena, c->receipt_credential) : (struct slice){0},
+        .receipt_ours = c->receipt_ours,
     };
 }
 
@@ -248,8 +251,12 @@ static enum err finish(struct memory_store *s, const struct storage_op *op)
     c->state = COPY_WHOLE;
     c->kept = c->kept || row->has_holding;
     c->root = op->u.finish.manifest.root;
-    if (!c->receipt.len && op->u.finish.receipt.len)
+    if (op->u.finish.receipt.len &&
+        (op->u.finish.receipt_ours ? !c->receipt_ours : !c->receipt.len)) {
         c->receipt = arena_copy(&c->arena, op->u.finish.receipt);
+        c->receipt_credential = arena_copy(&c->arena, op->u.finish.receipt_credential);
+        c->receipt_ours = op->u.finish.receipt_ours;
+    }
     kept_merge_claim(s, sh, row);
     if (row->has_holding)
         kept_merge_holding(s, sh, row);
@@ -334,6 +341,17 @@ static enum err trim(struct memory_store *s, const struct storage_op *op, struct
     return ERR_OK;
 }
 
+static enum err thumbnail_put(const struct memory_store *s, const struct storage_op *op)
+{
+    const struct shelf *sh = kept_shelf(s, &op->u.thumbnail_put.video_id);
+    struct copy *c = kept_copy_of_stream(sh, &op->u.thumbnail_put.stream);
+    if (!c || c->state != COPY_WHOLE)
+        return ERR_UNKNOWN;
+    c->delegation = arena_copy(&c->arena, op->u.thumbnail_put.delegation);
+    c->thumbnail = arena_copy(&c->arena, op->u.thumbnail_put.packet);
+    return ERR_OK;
+}
+
 bool media_apply(struct memory_store *s, const struct storage_op *op, struct storage_done *done)
 {
     switch (op->kind) {
@@ -343,6 +361,7 @@ bool media_apply(struct memory_store *s, const struct storage_op *op, struct sto
     case STORAGE_FINISH: done->err = finish(s, op); return true;
     case STORAGE_COPY_TOUCH: done->err = touch(s, op); return true;
     case STORAGE_CACHE_TRIM: done->err = trim(s, op, done); return true;
+    case STORAGE_THUMBNAIL_PUT: done->err = thumbnail_put(s, op); return true;
     default: return false;
     }
 }

@@ -1,5 +1,6 @@
 /* The reads of the memory store that viewers and original edges cause: what was committed. */
 #include "tests/unit/edge/memory_kept.h"
+#include "trust/thumbnail.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,14 @@ static enum err video_get(const struct memory_store *s, const struct storage_op 
     done->u.video.stream = l.row->stream;
     done->u.video.live = l.state == LIVE;
     done->u.video.whole = c && c->state == COPY_WHOLE;
+    if (done->u.video.whole && c->receipt.len) {
+        done->u.video.receipt = arena_copy(arena, c->receipt);
+        done->u.video.receipt_credential = arena_copy(arena, c->receipt_credential);
+    }
+    if (done->u.video.whole && c->thumbnail.len && l.state != UPLOADING) {
+        done->u.video.delegation = arena_copy(arena, c->delegation);
+        done->u.video.thumbnail_part = arena_copy(arena, c->thumbnail);
+    }
     done->u.video.custody =
         done->u.video.whole && kept_in_custody(s, sh, streamer_id, &l.row->stream);
     if (l.state != UPLOADING && kept_manifest(l.row, &manifest)) {
@@ -160,6 +169,23 @@ static bool wanted(const struct list_request *m, const struct listing *l)
            (!m->query.len || contains(l->row->video.title, m->query));
 }
 
+/* Where the streamer gave none: an edge's, if there is room for it. */
+static bool lend_thumbnail(const struct memory_store *s, struct catalogue_row *row,
+                           struct arena *arena, size_t *bytes)
+{
+    const struct copy *c = readable(kept_shelf(s, &row->video_id));
+    struct slice jpeg;
+    if (row->thumbnail.len || !c || c->state != COPY_WHOLE || !c->thumbnail.len ||
+        thumbnail_jpeg(c->thumbnail, &jpeg) != ERR_OK)
+        return false;
+    struct slice text = thumbnail_text(jpeg, arena);
+    if (*bytes + text.len > CATALOGUE_PAGE_BYTES_MAX)
+        return false;
+    *bytes += text.len;
+    row->thumbnail = text;
+    return true;
+}
+
 static enum err list(const struct memory_store *s, const struct storage_op *op,
                      struct storage_done *done)
 {
@@ -183,10 +209,17 @@ static enum err list(const struct memory_store *s, const struct storage_op *op,
         fill_row(rows.at[i], &l, &done->arena, &out[n]);
         out[n].statement = out[n].credential = out[n].manifest = (struct slice){0};
         done->u.list.next = out[n].video_id;
+        size_t lent = 0;
+        if (m->paged)
+            lend_thumbnail(s, &out[n], &done->arena, &lent);
         bytes += size_of(&out[n++]);
     }
     done->u.list.n = n;
     done->u.list.rows = out;
+    done->u.list.made = arena_alloc(&done->arena, n + 1);
+    for (size_t i = 0; i < n && !m->paged; i++)
+        done->u.list.made[i] = lend_thumbnail(s, &out[i], &done->arena, &bytes);
+    done->u.list.bytes = bytes;
     return ERR_OK;
 }
 

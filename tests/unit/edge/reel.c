@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct signkey key_of(const char *name)
@@ -13,16 +14,38 @@ static struct signkey key_of(const char *name)
     return key;
 }
 
+struct signkey reel_zone_key_at(uint32_t epoch)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "zone%u", epoch);
+    return key_of(epoch == 1 ? "zone" : name);
+}
+
 struct signkey reel_zone_key(void)
 {
-    return key_of("zone");
+    return reel_zone_key_at(1);
+}
+
+void reel_zone_at(uint32_t epoch, struct zone_params *ret)
+{
+    *ret = (struct zone_params){.sign_pk = reel_zone_key_at(epoch).pk,
+                                .key_epoch = epoch,
+                                .issued_us = REEL_UTC_US - REEL_DAY_US + epoch - 1};
+    CHECK(id_parse(slice_str("zone1"), &ret->zone_id) == ERR_OK);
+    for (uint32_t old = 1; old < epoch; old++) {
+        uint8_t buf[OBJECT_BYTES_MAX];
+        struct writer w = writer_of(buf, sizeof(buf));
+        struct signkey key = reel_zone_key_at(old);
+        struct zone_link *l = &ret->links[ret->links_n++];
+        *l = (struct zone_link){old, key.pk, old + 1, reel_zone_key_at(old + 1).pk, {{0}}};
+        zone_link_body(&ret->zone_id, l, &w);
+        l->sig = object_sign(OBJECT_ZONE_LINK, slice_of(buf, w.len), &key);
+    }
 }
 
 void reel_zone(struct zone_params *ret)
 {
-    *ret = (struct zone_params){
-        .sign_pk = key_of("zone").pk, .key_epoch = 1, .issued_us = REEL_UTC_US - REEL_DAY_US};
-    CHECK(id_parse(slice_str("zone1"), &ret->zone_id) == ERR_OK);
+    reel_zone_at(1, ret);
 }
 
 struct slice reel_object(struct arena *arena, enum object_type type, const struct writer *body,
@@ -35,15 +58,45 @@ struct slice reel_object(struct arena *arena, enum object_type type, const struc
     return slice_of(w.buf, w.len);
 }
 
-struct slice reel_zone_bytes(struct arena *arena)
+struct slice reel_zone_bytes_at(uint32_t epoch, struct arena *arena)
 {
     uint8_t buf[OBJECT_BYTES_MAX];
     struct writer w = writer_of(buf, sizeof(buf));
     struct zone_params zone;
-    struct signkey key = key_of("zone");
-    reel_zone(&zone);
+    struct signkey key = reel_zone_key_at(epoch);
+    reel_zone_at(epoch, &zone);
     zone_params_encode(&zone, &w);
     return reel_object(arena, OBJECT_ZONE, &w, &key);
+}
+
+struct slice reel_zone_bytes(struct arena *arena)
+{
+    return reel_zone_bytes_at(1, arena);
+}
+
+struct slice reel_revocations(const struct reel_list *list, struct arena *arena)
+{
+    static uint8_t entries[REVOCATIONS_MAX * 16];
+    static uint8_t buf[REVOCATIONS_BODY_BYTES_MAX];
+    struct writer e = writer_of(entries, sizeof(entries));
+    struct writer w = writer_of(buf, sizeof(buf));
+    struct signkey key = reel_zone_key_at(list->epoch ? list->epoch : 1);
+    struct zone_params zone;
+    reel_zone(&zone);
+    for (uint32_t i = 0; i < list->n; i++) {
+        write_u64(&e, list->entries[i].serial);
+        write_u64(&e, list->entries[i].since_us);
+    }
+    uint64_t issued_us = list->issued_us ? list->issued_us : REEL_UTC_US;
+    struct revocations r = {.zone_id = zone.zone_id,
+                            .key_epoch = list->epoch ? list->epoch : 1,
+                            .number = list->number,
+                            .issued_us = issued_us,
+                            .next_us = issued_us + 30ull * 1000 * 1000,
+                            .n = list->n,
+                            .entries = slice_of(entries, e.len)};
+    revocations_encode(&r, &w);
+    return reel_object(arena, OBJECT_REVOCATIONS, &w, &key);
 }
 
 void reel_zone_secret(uint8_t ret[static KEY_BYTES])
@@ -64,12 +117,12 @@ void member_make_as(const char *id, const struct member_spec *spec, struct membe
                            .display_name = slice_str(id),
                            .pk = ret->key.pk,
                            .zone_id = zone.zone_id,
-                           .key_epoch = 1,
-                           .serial = REEL_SERIAL,
+                           .key_epoch = spec->epoch ? spec->epoch : 1,
+                           .serial = spec->serial ? spec->serial : REEL_SERIAL,
                            .not_before_us = spec->not_before_us,
                            .not_after_us = spec->not_after_us};
     credential_encode(&c, &w);
-    struct signkey key = key_of("zone");
+    struct signkey key = reel_zone_key_at(c.key_epoch);
     struct writer out = writer_of(ret->credential, sizeof(ret->credential));
     signed_append(&out, OBJECT_CREDENTIAL, slice_of(w.buf, w.len), &key);
     CHECK(!w.full && !out.full);
@@ -78,7 +131,9 @@ void member_make_as(const char *id, const struct member_spec *spec, struct membe
 
 void member_make(const char *id, enum credential_kind kind, struct member *ret)
 {
-    struct member_spec spec = {kind, REEL_UTC_US - REEL_DAY_US, REEL_UTC_US + REEL_DAY_US};
+    struct member_spec spec = {.kind = kind,
+                               .not_before_us = REEL_UTC_US - REEL_DAY_US,
+                               .not_after_us = REEL_UTC_US + REEL_DAY_US};
     member_make_as(id, &spec, ret);
 }
 

@@ -26,14 +26,30 @@ struct member {
 struct member_spec {
     enum credential_kind kind;
     uint64_t not_before_us, not_after_us;
+    uint64_t serial; /* 0: REEL_SERIAL */
+    uint32_t epoch;  /* of the zone's key; 0: 1 */
+};
+
+/* A list of revoked credentials, by the zone's key of an epoch; 0: 1. */
+struct reel_list {
+    uint32_t epoch;
+    uint64_t number, issued_us; /* 0: REEL_UTC_US */
+    uint32_t n;
+    const struct revocation *entries; /* ascending */
 };
 
 void reel_zone(struct zone_params *ret);
 struct signkey reel_zone_key(void);
+/* _at: the zone as it is in an epoch of its key, from 1; links lead there from the first one. */
+void reel_zone_at(uint32_t epoch, struct zone_params *ret);
+struct signkey reel_zone_key_at(uint32_t epoch);
+struct slice reel_zone_bytes_at(uint32_t epoch, struct arena *arena);
+/* reel_revocations: a signed list, in the arena. */
+struct slice reel_revocations(const struct reel_list *list, struct arena *arena);
 /* reel_zone_bytes: the zone's signed parameters, in the arena. */
 struct slice reel_zone_bytes(struct arena *arena);
 void reel_zone_secret(uint8_t ret[static KEY_BYTES]);
-enum { REEL_SERIAL = 7 }; /* of every credential */
+enum { REEL_SERIAL = 7 }; /* of every credential that does not say another */
 /* member_make: the key follows from the id; in date for a day around REEL_UTC_US. */
 void member_make(const char *id, enum credential_kind kind, struct member *ret);
 void member_make_as(const char *id, const struct member_spec *spec, struct member *ret);

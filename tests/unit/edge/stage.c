@@ -68,6 +68,7 @@ static void core_begin(struct stage *s, const struct stage_spec *spec)
         .key = s->edge.key,
         .version = "test",
         .allow_token_reply_ids = spec->tokens,
+        .broker_accounts = spec->accounts,
         .now_us = s->now_us,
         .utc_us = s->utc_us,
         .last_hlc = spec->last_hlc,
@@ -79,9 +80,15 @@ static void core_begin(struct stage *s, const struct stage_spec *spec)
     reel_zone_secret(config.zone_secret);
     memset(config.seed, spec->seed, KEY_BYTES);
     if (!spec->fresh) {
+        config.zone_params = memory_store_meta(s->store, "zone_params");
+        config.credential = memory_store_meta(s->store, "credential");
+    }
+    if (!spec->fresh && !config.credential.len) {
         config.zone_params = reel_zone_bytes(&arena);
         config.credential = member_credential(&s->edge);
     }
+    config.revocations = memory_store_meta(s->store, "revocations");
+    config.broker_login = memory_store_meta(s->store, "broker");
     s->core = core_new(&config);
     arena_release(&arena);
     if (!spec->bus_down)
@@ -135,8 +142,10 @@ void stage_restart(struct stage *s)
 
 void stage_forget(struct stage *s)
 {
-    for (size_t i = 0; i < s->said_n; i++)
+    for (size_t i = 0; i < s->said_n; i++) {
         msg_unref(s->said[i].packet);
+        thumbnail_job_free(s->said[i].job);
+    }
     s->said_n = 0;
     for (size_t i = 0; i < s->kept_n; i++) {
         effects_reset(s->kept[i]);

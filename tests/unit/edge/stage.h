@@ -18,6 +18,7 @@ struct stage_spec {
     bool fresh;    /* no kept credential */
     bool bus_down; /* EVENT_BUS_UP is not sent */
     bool tokens;   /* ALLOW_TOKEN_REPLY_IDS */
+    bool accounts; /* BROKER_ACCOUNTS */
     const struct holding *stale;
     size_t stale_n;
     uint64_t last_hlc;
@@ -108,14 +109,21 @@ struct stage_beat {
     bool offline;
     bool unsigned_will;         /* anybody may have sent it */
     bool without_credential;    /* its key was remembered */
+    uint64_t serial;            /* of its credential; 0: REEL_SERIAL */
+    const char *key;            /* whose key it has; NULL: edge_id's */
+    uint64_t revocations;       /* the number of the list that it has */
     uint64_t time_us;           /* 0: as of the step, above any before */
     uint64_t since_us;          /* 0: a day before REEL_UTC_US */
     struct catalogue_root root; /* horizon_us 0: none */
     uint64_t disk_free, disk_total;
+    uint64_t uptime_s;
 };
 struct event *stage_beat_event(const struct stage_beat *b);
 /* stage_status_event: a verified status with nothing unusual. */
 struct event *stage_status_event(const char *edge_id, bool online);
+
+/* stage_revocations_event: a list as decode found it. */
+struct event *stage_revocations_event(const struct reel_list *list);
 
 /* stage_lot_event: rows as they come by db/sync or as a lot. */
 struct event *stage_lot_event(const struct storage_row *rows, size_t n);

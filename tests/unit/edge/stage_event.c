@@ -105,10 +105,17 @@ struct event *stage_beat_event(const struct stage_beat *b)
     member_make(b->edge_id, CREDENTIAL_EDGE, &edge);
     v->status.edge_id = edge.id;
     v->status.online = !b->offline;
+    v->status.contact.revocations = b->revocations;
+    v->status.uptime_s = b->uptime_s;
     if (b->unsigned_will)
         return ev;
     v->verified = true;
     v->pk = edge.key.pk;
+    if (b->key) {
+        struct member other;
+        member_make(b->key, CREDENTIAL_EDGE, &other);
+        v->pk = other.key.pk;
+    }
     v->node = (struct node_status){
         .zone_id = zone.zone_id,
         .edge_id = edge.id,
@@ -122,9 +129,20 @@ struct event *stage_beat_event(const struct stage_beat *b)
     memcpy(v->node.root, b->root.b, NODE_ROOT_BYTES);
     if (!b->without_credential) {
         v->status.credential = arena_copy(&ev->arena, member_credential(&edge));
-        v->serial = REEL_SERIAL;
+        v->serial = b->serial ? b->serial : REEL_SERIAL;
         v->not_after_us = REEL_UTC_US + REEL_DAY_US;
     }
+    return ev;
+}
+
+struct event *stage_revocations_event(const struct reel_list *list)
+{
+    struct event *ev = event_new(EVENT_REVOCATIONS);
+    struct slice body;
+    struct signature sig;
+    ev->u.revocations.bytes = reel_revocations(list, &ev->arena);
+    CHECK(signed_split(ev->u.revocations.bytes, &body, &sig) == ERR_OK &&
+          revocations_decode(body, &ev->u.revocations.list) == ERR_OK);
     return ev;
 }
 

@@ -1,6 +1,8 @@
 /* Operations for the tests of the store, made of films. */
 #include "base/check.h"
 #include "tests/unit/edge/store_world.h"
+#include "tests/unit/jpeg.h"
+#include "trust/thumbnail.h"
 
 #include <stdio.h>
 
@@ -66,6 +68,9 @@ struct storage_op *op_finish(const struct film *f, uint64_t hlc, const char *rec
     op->u.finish.row = film_row(f, true, &op->arena);
     film_hold(f, &op->u.finish.row, &op->arena, "edge1", OBJECT_CUSTODY, 1, hlc);
     op->u.finish.receipt = arena_copy(&op->arena, slice_str(receipt));
+    op->u.finish.receipt_ours = *receipt != 0;
+    if (*receipt)
+        op->u.finish.receipt_credential = arena_copy(&op->arena, slice_str("its edge"));
     return op;
 }
 
@@ -212,6 +217,20 @@ struct storage_op *op_probe(const struct film *f, uint64_t seed)
     op->u.probe.nonce = (struct nonce){{1, 2, 3}};
     op->u.probe.pick = true;
     op->u.probe.seed = seed;
+    return op;
+}
+
+struct storage_op *op_thumbnail(const struct film *f, size_t jpeg_len)
+{
+    static uint8_t jpeg[THUMBNAIL_JPEG_BYTES_MAX];
+    struct storage_op *op = storage_op_new(STORAGE_THUMBNAIL_PUT, 0);
+    uint8_t *packet = arena_alloc(&op->arena, THUMBNAIL_PART_BYTES_MAX);
+    size_t len =
+        thumbnail_sign(&f->stream, &f->key, 1, jpeg_make(jpeg, 320, 180, jpeg_len), packet);
+    op->u.thumbnail_put.video_id = f->video.video_id;
+    op->u.thumbnail_put.stream = f->stream;
+    op->u.thumbnail_put.delegation = slice_str("delegation");
+    op->u.thumbnail_put.packet = slice_of(packet, len);
     return op;
 }
 

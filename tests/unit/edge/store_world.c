@@ -332,7 +332,7 @@ struct storage_row film_row(const struct film *f, bool final, struct arena *aren
         .video = final ? f->final : f->video,
         .stream = f->stream,
         .credential = credential_of(f, arena),
-        .thumbnail = slice_str("12456"),
+        .thumbnail = slice_str(f->bare ? "" : "12456"),
         .streamer_name = slice_str(f->name),
     };
     struct writer w = writer_of(body, sizeof(body)), out = writer_of(buf, sizeof(buf));

@@ -66,6 +66,7 @@ struct film {
     struct video video; /* as at init; revision_us is created_us + 1 */
     struct video final; /* with the manifest; revision_us is created_us + 2 */
     struct hash stream;
+    bool bare;        /* its rows have no thumbnail; set it before they are made */
     const char *name; /* the streamer's, in its credential; "Jean" */
     struct signkey key;
     struct manifest manifest;
@@ -126,6 +127,8 @@ struct storage_op *op_rows(const struct sync_want *rows, size_t n);
 struct storage_op *op_scan(const char *after, const char *only);
 /* op_probe: of parts that are picked. */
 struct storage_op *op_probe(const struct film *f, uint64_t seed);
+/* op_thumbnail: a JPEG's frame of this many bytes, in a part that says that an edge made it. */
+struct storage_op *op_thumbnail(const struct film *f, size_t jpeg_len);
 struct storage_op *op_get(const char *video_id);
 struct storage_op *op_read(const char *video_id, uint32_t chunk, uint32_t part, uint32_t bytes_max);
 struct storage_op *op_list(const char *after, uint32_t limit);

@@ -47,6 +47,40 @@ static void an_upload(void **state)
     film_release(&again);
 }
 
+/* A fetched copy brings another edge's receipt; the upload of the same stream ours, which stays. */
+static void receipts(void **state)
+{
+    struct pair *p = *state;
+    struct film f;
+    make(&f, "video1", "alice", 1);
+    assert_int_equal(pair_do(p, op_merge(&f, true, "edge2", OBJECT_CUSTODY, 1, HLC(1))), ERR_OK);
+    assert_int_equal(pair_do(p, op_copy(&f)), ERR_OK);
+    for (size_t i = 0; i < f.parts_n; i++)
+        assert_int_equal(pair_do(p, op_part(&f, i)), ERR_OK);
+    assert_int_equal(pair_do(p, op_get("video1")), ERR_OK);
+    static const struct {
+        const char *receipt;
+        bool ours;
+        const char *kept;
+    } ends[] = {{"", false, ""},        {"theirs", false, "theirs"}, {"again", false, "theirs"},
+                {"ours", true, "ours"}, {"once more", true, "ours"}, {"theirs", false, "ours"},
+                {"", false, "ours"}};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        struct storage_op *op = op_finish(&f, HLC(2 + i), ends[i].receipt);
+        op->u.finish.receipt_ours = ends[i].ours;
+        assert_int_equal(pair_do(p, op), ERR_OK);
+        assert_int_equal(pair_do(p, op_get("video1")), ERR_OK);
+        struct storage_done *done = world_do(p->w, op_get("video1"));
+        assert_true(slice_eq_str(done->u.video.receipt, ends[i].kept));
+        assert_true(
+            slice_eq_str(done->u.video.receipt_credential, *ends[i].kept ? "its edge" : ""));
+        storage_done_free(done);
+        assert_int_equal(pair_do(p, op_claim(&f)), ERR_OK);
+    }
+    pair_look(p);
+    film_release(&f);
+}
+
 static void a_copy(void **state)
 {
     struct pair *p = *state;
@@ -77,6 +111,43 @@ static void a_copy(void **state)
 static struct storage_op *trim_all(void *context)
 {
     return op_trim(0, context);
+}
+
+/* With a whole copy, and until that goes; in the list where the streamer gave none. */
+static void thumbnails(void **state)
+{
+    struct pair *p = *state;
+    struct film f[2];
+    make(&f[0], "video1", "alice", 1);
+    make(&f[1], "video2", "bob", 2);
+    f[0].bare = true;
+    assert_int_equal(pair_do(p, op_thumbnail(&f[0], 100)), ERR_UNKNOWN);
+    assert_int_equal(pair_do(p, op_claim(&f[0])), ERR_OK);
+    assert_int_equal(pair_do(p, op_thumbnail(&f[0], 100)), ERR_UNKNOWN);
+    for (unsigned i = 0; i < 2; i++) {
+        pair_upload(p, &f[i], HLC(1));
+        assert_int_equal(pair_do(p, op_thumbnail(&f[i], 100)), ERR_OK);
+        pair_look(p);
+    }
+    assert_int_equal(pair_do(p, op_thumbnail(&f[0], 200)), ERR_OK); /* the later one */
+    struct storage_done *done = world_do(p->w, op_list("", 0));
+    assert_int_equal(done->u.list.n, 2);
+    assert_true(slice_eq_str(done->u.list.rows[0].thumbnail, "12456"));
+    assert_false(done->u.list.made[0]);
+    assert_true(slice_starts(done->u.list.rows[1].thumbnail, "data:image/jpeg;base64,"));
+    assert_true(done->u.list.made[1]);
+    storage_done_free(done);
+    done = world_do(p->w, op_get("video1"));
+    assert_true(slice_eq_str(done->u.video.delegation, "delegation"));
+    assert_int_equal(done->u.video.row.thumbnail.len, 0); /* no part of the catalogue */
+    storage_done_free(done);
+    pair_look(p);
+    assert_int_equal(pair_do(p, op_delete(&f[0], T0 + 40 * 1000)), ERR_OK);
+    assert_int_equal(world_int(p->w, "SELECT count(*) FROM thumbnail"), 1);
+    assert_int_equal(pair_do(p, op_thumbnail(&f[0], 100)), ERR_UNKNOWN);
+    pair_look(p);
+    for (unsigned i = 0; i < 2; i++)
+        film_release(&f[i]);
 }
 
 static void making_room(void **state)
@@ -366,7 +437,7 @@ static struct storage_op *random_op(struct dice *d, const struct film *f, size_t
     const char *edge = edges[draw(d, 3)];
     uint64_t hlc = HLC(draw(d, 40));
     uint64_t revision = T0 + draw(d, 40 * 1000);
-    switch (draw(d, 14)) {
+    switch (draw(d, 15)) {
     case 0:
     case 1: *at = 0; return op_claim(f);
     case 2: *at = 0; return op_copy(f);
@@ -380,6 +451,7 @@ static struct storage_op *random_op(struct dice *d, const struct film *f, size_t
     case 10: return op_touch(f->video.video_id.s, draw(d, 100));
     case 11: return op_get(f->video.video_id.s);
     case 12: return op_probe(f, 0);
+    case 13: return op_thumbnail(f, 100 + draw(d, 100));
     default: return op_part(f, (*at)++ % f->parts_n);
     }
 }
@@ -431,7 +503,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_upload, pair_setup, pair_teardown),
+        cmocka_unit_test_setup_teardown(receipts, pair_setup, pair_teardown),
         cmocka_unit_test_setup_teardown(a_copy, pair_setup, pair_teardown),
+        cmocka_unit_test_setup_teardown(thumbnails, pair_setup, pair_teardown),
         cmocka_unit_test_setup_teardown(making_room, pair_setup, pair_teardown),
         cmocka_unit_test_setup_teardown(deletions, pair_setup, pair_teardown),
         cmocka_unit_test_setup_teardown(squatted, pair_setup, pair_teardown),

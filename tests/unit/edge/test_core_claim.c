@@ -125,14 +125,15 @@ static void test_nonces_full(void **state)
 {
     struct scene *c = *state;
     struct stage *s = c->s;
+    const char *why;
     for (size_t i = 0; i < NONCES_MAX; i++) {
         struct request_auth auth = stage_auth(s);
         struct pubkey pk = bob.key.pk;
         pk.b[0] = (uint8_t)(i / NONCES_PER_KEY_MAX); /* many keys: one has its own limit */
-        assert_int_equal(core_fresh(s->core, &pk, &auth), ERR_OK);
+        assert_int_equal(core_fresh(s->core, &pk, &auth, &why), ERR_OK);
         if ((i + 1) % NONCES_PER_KEY_MAX == 0 && i + 1 < NONCES_MAX) {
             auth = stage_auth(s);
-            assert_int_equal(core_fresh(s->core, &pk, &auth), ERR_QUOTA);
+            assert_int_equal(core_fresh(s->core, &pk, &auth, &why), ERR_QUOTA);
         }
     }
     stage_do(s, stage_init_event(s, c->r));

@@ -155,6 +155,12 @@ static void test_credential_ends(void **state)
     stage_pass(s, STAGE_S);
     beat(s, &(struct stage_beat){.edge_id = "edge2", .without_credential = true});
     assert_int_equal(status_refused(s), 2);
+    struct id id = stage_id("edge2");
+    stage_pass(s, HEARTBEAT_US); /* then nothing that it signs counts */
+    assert_null(trust_view_edge(core_trust_view(s->core), &id));
+    beat(s, &(struct stage_beat){.edge_id = "edge2"});
+    assert_non_null(trust_view_edge(core_trust_view(s->core), &id));
+    assert_true(online(s, "edge2"));
 }
 
 /* The table is bounded: those that are silent give way, and none that are there. */
@@ -271,6 +277,19 @@ static void test_when_the_credential_is_shown(void **state)
     assert_true(said(s, 0)->credential.len > 0);
 }
 
+/* An edge that fell and stood up again was never missed: it knows nobody's key all the same. */
+static void test_a_quick_restart(void **state)
+{
+    struct stage *s = *state;
+    for (uint64_t up_s = 100; up_s < 130; up_s += 6) {
+        beat(s, &(struct stage_beat){.edge_id = "edge2", .uptime_s = up_s});
+        stage_pass(s, 6 * STAGE_S);
+    }
+    assert_false(s->core->show_credential);
+    beat(s, &(struct stage_beat){.edge_id = "edge2", .uptime_s = 1});
+    assert_true(s->core->show_credential);
+}
+
 static void test_stop_is_signed(void **state)
 {
     struct stage *s = *state;
@@ -325,6 +344,7 @@ int main(void)
         cmocka_unit_test(test_counted),
         T(test_beats),
         T(test_when_the_credential_is_shown),
+        T(test_a_quick_restart),
         T(test_stop_is_signed),
         cmocka_unit_test(test_no_root_while_joining),
         T(test_our_times),

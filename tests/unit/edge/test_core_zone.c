@@ -60,6 +60,24 @@ static bool answers_ping(struct stage *s)
     return n == 1;
 }
 
+/* In somebody else's name they are sent to him: within the budget of all who showed no token. */
+static void test_pings_are_rationed(void **state)
+{
+    (void)state;
+    enum { PINGS = UNTRUSTED_BYTES_PER_S_MAX / 1024 };
+    struct stage *s = stage_new(NULL);
+    stage_pass(s, 1);
+    for (int i = 0; i < PINGS; i++) {
+        stage_step(s, ping_event("victim"));
+        assert_int_equal(stage_count(s, MESSAGE_PING_REPLY), 1);
+        stage_forget(s);
+    }
+    assert_false(answers_ping(s));
+    stage_pass(s, 2 * STAGE_S);
+    assert_true(answers_ping(s));
+    stage_free(s);
+}
+
 static struct stage *fresh(void)
 {
     struct stage *s = stage_new(&(struct stage_spec){.fresh = true, .bus_down = true});
@@ -208,7 +226,9 @@ static void test_renews(void **state)
     struct reply r = reply_of(s);
     struct member renewed;
     member_make_as("edge1",
-                   &(struct member_spec){CREDENTIAL_EDGE, s->utc_us, s->utc_us + 3 * REEL_DAY_US},
+                   &(struct member_spec){.kind = CREDENTIAL_EDGE,
+                                         .not_before_us = s->utc_us,
+                                         .not_after_us = s->utc_us + 3 * REEL_DAY_US},
                    &renewed);
     r.credential = &renewed;
     stage_do(s, reply_event(&r));
@@ -219,12 +239,18 @@ static void test_renews(void **state)
     stage_free(s);
 }
 
+static struct member_spec dated(uint64_t from_us, uint64_t to_us)
+{
+    return (struct member_spec){
+        .kind = CREDENTIAL_EDGE, .not_before_us = from_us, .not_after_us = to_us};
+}
+
 static void test_credential_out_of_date(void **state)
 {
     (void)state;
-    struct member_spec past = {CREDENTIAL_EDGE, REEL_UTC_US - REEL_DAY_US, REEL_UTC_US};
-    struct member_spec future = {CREDENTIAL_EDGE, REEL_UTC_US + 1, REEL_UTC_US + REEL_DAY_US};
-    struct member_spec last = {CREDENTIAL_EDGE, REEL_UTC_US, REEL_UTC_US + 1};
+    struct member_spec past = dated(REEL_UTC_US - REEL_DAY_US, REEL_UTC_US);
+    struct member_spec future = dated(REEL_UTC_US + 1, REEL_UTC_US + REEL_DAY_US);
+    struct member_spec last = dated(REEL_UTC_US, REEL_UTC_US + 1);
     struct stage *s = stage_new(&(struct stage_spec){.credential = &past});
     assert_false(answers_ping(s));
     stage_pass(s, 2 * STAGE_S);
@@ -386,6 +412,7 @@ static void test_stop_before_enrolment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pings_are_rationed),
         cmocka_unit_test(test_enrols),
         cmocka_unit_test(test_bad_replies),
         cmocka_unit_test(test_reply_to_nothing),

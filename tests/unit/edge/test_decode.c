@@ -530,6 +530,56 @@ static void test_watch_replies(void **state)
     expect_rejected("video/watch/edge2/edge1", (struct slice){0}, ERR_FORMAT, TOPIC_DB, NULL);
 }
 
+/* ---- receipts that travel ---- */
+
+static struct slice receipt_by(const struct member *edge, uint64_t time_us, const char *edge_id)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    struct receipt r = {.zone_id = film->video.zone_id,
+                        .edge_id = stage_id(edge_id),
+                        .stream = film->stream,
+                        .last_chunk = 2,
+                        .time_us = time_us};
+    receipt_encode(&r, &w);
+    return reel_object(&arena, OBJECT_RECEIPT, &w, &edge->key);
+}
+
+static bool receipt_holds(struct slice receipt, struct slice credential)
+{
+    struct watch_info info = {.video_id = film->video.video_id,
+                              .edge_id = slice_str("edge2"),
+                              .streamer_id = alice.id,
+                              .statement = film->statement,
+                              .receipt = receipt,
+                              .receipt_credential = credential};
+    struct event *ev = decoded("video/watch/edge2/edge1", watch_info_encode(&info, &arena));
+    assert_int_equal(ev->kind, EVENT_WATCH_INFO); /* whatever the receipt is */
+    bool holds = ev->u.watch_info.receipt_holds;
+    if (holds)
+        assert_true(hash_eq(&ev->u.watch_info.receipt.stream, &film->stream) &&
+                    ev->u.watch_info.receipt_serial == REEL_SERIAL);
+    event_free(ev);
+    return holds;
+}
+
+static void test_receipts(void **state)
+{
+    (void)state;
+    struct slice edge = member_credential(&edge2);
+    struct slice good = receipt_by(&edge2, REEL_UTC_US, "edge2");
+    assert_true(receipt_holds(good, edge));
+    assert_false(receipt_holds((struct slice){0}, edge));
+    assert_false(receipt_holds(good, (struct slice){0}));
+    assert_false(receipt_holds(flipped(good, good.len - 1), edge));
+    assert_false(receipt_holds(good, flipped(edge, edge.len - 1)));
+    assert_false(receipt_holds(receipt_by(&alice, REEL_UTC_US, "alice"),
+                               member_credential(&alice))); /* no edge */
+    assert_false(receipt_holds(receipt_by(&edge2, REEL_UTC_US, "edge3"), edge));
+    assert_false(receipt_holds(receipt_by(&edge2, REEL_UTC_US + REEL_DAY_US, "edge2"), edge));
+    assert_false(receipt_holds(receipt_by(&edge2, REEL_UTC_US - REEL_DAY_US - 1, "edge2"), edge));
+}
+
 static void test_edges(void **state)
 {
     (void)state;
@@ -608,6 +658,7 @@ int main(void)
         cmocka_unit_test(test_topics),
         cmocka_unit_test(test_viewers),
         cmocka_unit_test(test_watch_replies),
+        cmocka_unit_test(test_receipts),
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_catalogue),
     };

@@ -1,93 +1,11 @@
-/* What edges say to each other, and deletions: nobody speaks in another's name. */
-#include "edge/decode.h"
-#include "tests/unit/edge/scene.h"
+/* What edges say to each other: nobody speaks in another's name. */
+#include "tests/unit/edge/decode_world.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
-
-enum { ASKING = 77 };
-
-static struct member zone_key;
-static struct decoder decoder;
-static struct trust_view *view; /* knows the zone and edge2's key */
-static struct sig_cache cache;
-static struct reel *film;
-static struct arena arena;
-
-static int group_setup(void **state)
-{
-    scene_cast(state);
-    decoder.self = stage_id("edge1");
-    decoder.once = once_new();
-    decoder.utc_us = REEL_UTC_US;
-    member_make("zone", CREDENTIAL_STREAMER, &zone_key); /* whose key is the zone's */
-    film = scene_small("video1");
-    struct trust_view *zoned = scene_view();
-    struct trusted_edge known = {edge2.id, edge2.key.pk};
-    struct asked asked = {edge2.id, ASKING};
-    struct trust_view *peered = trust_view_with_edge(zoned, &known);
-    view = trust_view_with_asked(peered, &asked);
-    trust_view_unref(zoned);
-    trust_view_unref(peered);
-    return 0;
-}
-
-static int group_teardown(void **state)
-{
-    (void)state;
-    reel_free(film);
-    once_free(decoder.once);
-    trust_view_unref(view);
-    arena_release(&arena);
-    return 0;
-}
-
-static struct event *decoded(const char *topic, struct slice payload)
-{
-    return decode(&decoder, view, &cache, msg_new(slice_str(topic), payload, NULL));
-}
-
-static void expect_rejected(const char *topic, struct slice payload, enum err err,
-                            const char *reply_id)
-{
-    struct event *ev = decoded(topic, payload);
-    const struct rejection *r = &ev->u.rejection;
-    if (ev->kind != EVENT_REJECTED || r->err != err)
-        fail_msg("kind %d, %s, not %s: %s", ev->kind, err_name(r->err), err_name(err), r->what);
-    assert_int_equal(r->answer, reply_id != NULL);
-    if (reply_id)
-        assert_true(slice_eq_str(r->reply_id, reply_id));
-    event_free(ev);
-}
-
-static struct slice flipped(struct slice bytes)
-{
-    struct slice copy = arena_copy(&arena, bytes);
-    ((uint8_t *)copy.ptr)[bytes.len - 1] ^= 1;
-    return copy;
-}
-
-static struct slice signed_by(enum object_type type, const struct writer *w,
-                              const struct member *by)
-{
-    return reel_object(&arena, type, w, &by->key);
-}
-
-static uint64_t said_us; /* of the last message that was signed */
-
-/* Signed by an edge for another one, or for all ("" ), as never before. */
-static struct slice peer_text(struct slice text, enum topic_kind topic, const struct member *by,
-                              const char *to)
-{
-    struct id to_id = {0};
-    if (*to)
-        to_id = stage_id(to);
-    said_us = said_us ? said_us + 1 : REEL_UTC_US;
-    return reel_peer_text(&arena, text, topic, by, &to_id, said_us);
-}
 
 static void expect_peer_refused(const char *topic, struct slice payload, const char *what)
 {
@@ -106,42 +24,6 @@ static const char unsigned_[] = "no edge signed it",
                   unasked[] = "a page that nobody asked for";
 
 /* ---- status ---- */
-
-static struct node_status node_of(const struct member *edge)
-{
-    return (struct node_status){.zone_id = film->video.zone_id,
-                                .edge_id = edge->id,
-                                .state = 1,
-                                .time_us = REEL_UTC_US,
-                                .disk_free = 5};
-}
-
-static struct slice status_object(const struct node_status *s, const struct member *by)
-{
-    uint8_t buf[OBJECT_BYTES_MAX];
-    struct writer w = writer_of(buf, sizeof(buf));
-    node_status_encode(s, &w);
-    return signed_by(OBJECT_STATUS, &w, by);
-}
-
-static struct edge_status status_of(const struct member *edge)
-{
-    struct node_status node = node_of(edge);
-    return (struct edge_status){
-        .edge_id = edge->id, .online = true, .signed_status = status_object(&node, edge)};
-}
-
-/* Whether a status of edge2's topic, or edge3's, proves what it says. */
-static bool verified(const struct edge_status *m)
-{
-    char topic[TOPIC_BUF_BYTES];
-    topic_print(TOPIC_EDGE_STATUS, slice_str(""), id_slice(&m->edge_id), slice_str(""), topic);
-    struct event *ev = decoded(topic, edge_status_encode(m, &arena));
-    assert_int_equal(ev->kind, EVENT_EDGE_STATUS);
-    bool ret = ev->u.status.verified;
-    event_free(ev);
-    return ret;
-}
 
 static void test_status_of_a_known_edge(void **state)
 {
@@ -461,132 +343,6 @@ static void test_proof(void **state)
     assert_false(proved(&p, &edge2, &edge2));
 }
 
-/* ---- deletion ---- */
-
-static struct slice deletion_of(const struct member *by, const char *video, const char *streamer,
-                                const char *zone)
-{
-    uint8_t buf[OBJECT_BYTES_MAX];
-    struct writer w = writer_of(buf, sizeof(buf));
-    struct deletion d = {.zone_id = stage_id(zone),
-                         .video_id = stage_id(video),
-                         .streamer_id = stage_id(streamer),
-                         .revision_us = REEL_UTC_US};
-    deletion_encode(&d, &w);
-    return signed_by(OBJECT_DELETION, &w, by);
-}
-
-static struct delete_request request_of(struct slice deletion)
-{
-    return (struct delete_request){.video_id = film->video.video_id,
-                                   .streamer_id = alice.id,
-                                   .credential = member_credential(&alice),
-                                   .deletion = deletion};
-}
-
-static struct slice request_text(const struct delete_request *m, const char *target,
-                                 const struct member *by)
-{
-    struct request_signer signer = {
-        .target = slice_str(target), .ts_us = REEL_UTC_US, .key = &by->key};
-    return delete_request_encode(m, &signer, &arena);
-}
-
-static struct slice good_deletion(void)
-{
-    return deletion_of(&alice, "video1", "alice", "zone1");
-}
-
-static void test_delete(void **state)
-{
-    (void)state;
-    struct delete_request m = request_of(good_deletion());
-    struct event *ev = decoded("video/delete/edge1", request_text(&m, "edge1", &alice));
-    assert_int_equal(ev->kind, EVENT_DELETE);
-    const struct verified_delete *v = &ev->u.delete;
-    assert_false(v->by_zone);
-    assert_true(id_eq(&v->credential.subject, &alice.id));
-    assert_int_equal(v->deletion.revision_us, REEL_UTC_US);
-    assert_int_equal(v->auth.ts_us, REEL_UTC_US);
-    struct hash hash =
-        object_hash(OBJECT_DELETION, slice_of(m.deletion.ptr, m.deletion.len - SIGNATURE_BYTES));
-    assert_true(hash_eq(&v->deletion_hash, &hash));
-    event_free(ev);
-}
-
-static void refused(const struct delete_request *m, enum err err)
-{
-    expect_rejected("video/delete/edge1", request_text(m, "edge1", &alice), err, "alice");
-}
-
-static void test_delete_of_others(void **state)
-{
-    (void)state;
-    struct delete_request m = request_of(good_deletion());
-    expect_rejected("video/delete/edge1", request_text(&m, "edge2", &alice), ERR_SIGNATURE,
-                    "alice");
-    m.client_id = slice_str("c1"); /* the zone's are answered there, a streamer's never */
-    expect_rejected("video/delete/edge1", request_text(&m, "edge2", &alice), ERR_SIGNATURE,
-                    "alice");
-    m.client_id = (struct slice){0};
-    expect_rejected("video/delete/edge1", request_text(&m, "edge1", &bob), ERR_SIGNATURE, "alice");
-    expect_rejected("video/delete/edge1", delete_request_encode(&m, NULL, &arena), ERR_UNAUTHORIZED,
-                    "alice");
-    m.deletion = deletion_of(&bob, "video1", "alice", "zone1");
-    refused(&m, ERR_SIGNATURE);
-    m.deletion = deletion_of(&zone_key, "video1", "alice", "zone1"); /* not with a credential */
-    refused(&m, ERR_SIGNATURE);
-    m.deletion = deletion_of(&alice, "video2", "alice", "zone1");
-    refused(&m, ERR_FORMAT);
-    m.deletion = deletion_of(&alice, "video1", "bob", "zone1");
-    refused(&m, ERR_FORMAT);
-    m.deletion = deletion_of(&alice, "video1", "alice", "zone2");
-    refused(&m, ERR_FORMAT);
-    m.deletion = (struct slice){0};
-    refused(&m, ERR_FORMAT);
-    m = request_of(good_deletion());
-    m.credential = flipped(m.credential);
-    refused(&m, ERR_SIGNATURE);
-    m.credential = member_credential(&bob); /* bob deletes what is alice's */
-    m.deletion = deletion_of(&bob, "video1", "alice", "zone1");
-    expect_rejected("video/delete/edge1", request_text(&m, "edge1", &bob), ERR_UNAUTHORIZED,
-                    "alice");
-    struct member edge;
-    member_make("alice", CREDENTIAL_EDGE, &edge);
-    m.credential = member_credential(&edge);
-    m.deletion = deletion_of(&edge, "video1", "alice", "zone1");
-    expect_rejected("video/delete/edge1", request_text(&m, "edge1", &edge), ERR_UNAUTHORIZED,
-                    "alice");
-    struct trust_view *full = view;
-    view = trust_view_new();
-    m = request_of(good_deletion());
-    refused(&m, ERR_NOT_READY);
-    trust_view_unref(view);
-    view = full;
-}
-
-/* The zone's word needs no request of its own: it is signed, and says all that there is to say. */
-static void test_delete_by_the_zone(void **state)
-{
-    (void)state;
-    struct delete_request m = request_of(deletion_of(&zone_key, "video1", "alice", "zone1"));
-    m.credential = (struct slice){0};
-    m.client_id = slice_str("c1");
-    struct event *ev = decoded("video/delete/edge1", delete_request_encode(&m, NULL, &arena));
-    assert_int_equal(ev->kind, EVENT_DELETE);
-    assert_true(ev->u.delete.by_zone && slice_eq_str(ev->u.delete.request.client_id, "c1"));
-    event_free(ev);
-    m.deletion = good_deletion(); /* which only alice's credential may go with */
-    expect_rejected("video/delete/edge1", delete_request_encode(&m, NULL, &arena), ERR_SIGNATURE,
-                    "c1");
-    m.deletion = deletion_of(&zone_key, "video1", "alice", "zone2");
-    expect_rejected("video/delete/edge1", delete_request_encode(&m, NULL, &arena), ERR_FORMAT,
-                    "c1");
-    m.client_id = (struct slice){0};
-    expect_rejected("video/delete/edge1", delete_request_encode(&m, NULL, &arena), ERR_FORMAT,
-                    "alice");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -601,9 +357,6 @@ int main(void)
         cmocka_unit_test(test_asked),
         cmocka_unit_test(test_sync),
         cmocka_unit_test(test_proof),
-        cmocka_unit_test(test_delete),
-        cmocka_unit_test(test_delete_of_others),
-        cmocka_unit_test(test_delete_by_the_zone),
     };
-    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+    return cmocka_run_group_tests(tests, decode_setup, decode_teardown);
 }

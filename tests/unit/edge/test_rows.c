@@ -327,7 +327,8 @@ static void test_bundle(void **state)
     struct bundle b = {
         .claims_n = 6, .claims = claims, .holdings_n = 3, .holdings = holdings, .skipped = 100};
     size_t n, skipped = 2;
-    const struct storage_row *rows = rows_from_bundle(&b, view, &arena, &n, &skipped);
+    bool newer = false;
+    const struct storage_row *rows = rows_from_bundle(&b, view, &arena, &n, &skipped, &newer);
     assert_int_equal(n, 5);
     assert_int_equal(skipped, 2 + 4); /* what the decoder left out the caller has counted */
     assert_true(rows[0].has_video && hash_eq(&rows[0].stream, &film->stream));
@@ -336,6 +337,34 @@ static void test_bundle(void **state)
     assert_true(rows[3].has_holding && !rows[3].has_video);
     assert_true(id_eq(&rows[3].holding.edge_id, &edge1.id));
     assert_true(rows[4].holding_row.type == OBJECT_PRESENCE && rows[4].holding.hlc == 9);
+}
+
+/* Rows by a later key of the zone are left out, and somebody is to ask for that key; by an older
+ * one they count. */
+static void test_bundle_of_two_keys(void **state)
+{
+    (void)state;
+    struct member later;
+    struct member_spec spec = {.kind = CREDENTIAL_STREAMER,
+                               .not_before_us = REEL_UTC_US,
+                               .not_after_us = REEL_UTC_US + REEL_DAY_US,
+                               .epoch = 2};
+    member_make_as("alice", &spec, &later);
+    struct bundle_claim claims[] = {claim_of(film), claim_of(film)};
+    claims[0].credential = member_credential(&later);
+    struct bundle b = {.claims_n = 2, .claims = claims};
+    size_t n, skipped = 0;
+    bool newer = false;
+    rows_from_bundle(&b, view, &arena, &n, &skipped, &newer);
+    assert_true(newer && n == 1 && skipped == 1);
+    struct zone_params zone;
+    reel_zone_at(2, &zone);
+    struct trust_view *rotated = trust_view_with_zone(view, &zone);
+    newer = false;
+    skipped = 0;
+    rows_from_bundle(&b, rotated, &arena, &n, &skipped, &newer);
+    assert_true(!newer && n == 2 && skipped == 0);
+    trust_view_unref(rotated);
 }
 
 /* Many rows, more than the tables begin with, of one credential and of many. */
@@ -359,7 +388,8 @@ static void test_large_bundle(void **state)
     }
     struct bundle b = {.claims_n = N, .claims = claims, .holdings_n = N, .holdings = holdings};
     size_t n, skipped = 0;
-    const struct storage_row *rows = rows_from_bundle(&b, view, &arena, &n, &skipped);
+    bool newer = false;
+    const struct storage_row *rows = rows_from_bundle(&b, view, &arena, &n, &skipped, &newer);
     assert_int_equal(n, 2 * N - N / 10);
     assert_int_equal(skipped, N / 10);
     for (size_t i = N; i < n; i++)
@@ -371,12 +401,13 @@ static void test_bundle_empty(void **state)
     (void)state;
     struct bundle b = {0};
     size_t n = 9, skipped = 0;
-    rows_from_bundle(&b, view, &arena, &n, &skipped);
+    bool newer = false;
+    rows_from_bundle(&b, view, &arena, &n, &skipped, &newer);
     assert_true(n == 0 && skipped == 0);
     struct bundle_claim claim = claim_of(film);
     struct trust_view *empty = trust_view_new();
     b = (struct bundle){.claims_n = 1, .claims = &claim};
-    rows_from_bundle(&b, empty, &arena, &n, &skipped);
+    rows_from_bundle(&b, empty, &arena, &n, &skipped, &newer);
     assert_true(n == 0 && skipped == 1);
     trust_view_unref(empty);
 }
@@ -393,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_deletion),
         cmocka_unit_test(test_deletion_of_others),
         cmocka_unit_test(test_bundle),
+        cmocka_unit_test(test_bundle_of_two_keys),
         cmocka_unit_test(test_large_bundle),
         cmocka_unit_test(test_bundle_empty),
     };

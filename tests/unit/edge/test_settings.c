@@ -165,6 +165,28 @@ static void copy_defaults(void **state)
     settings_release(&s);
 }
 
+/* Beside the program that runs, whatever folder it runs in. */
+static void thumbnail_programs(void **state)
+{
+    struct settings s;
+    char longest[PATH_BYTES_MAX] = "", longer[PATH_BYTES_MAX + 1] = "", self[PATH_BYTES_MAX];
+    (void)state;
+    setenv("ZONE_SECRET", secret_text, 1);
+    assert_int_equal(load(&s, NULL, NULL), ERR_OK);
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    assert_true(n > 0);
+    self[n] = '\0';
+    snprintf(strrchr(self, '/'), 32, "/edge_thumbnail");
+    assert_string_equal(s.thumbnail_program, self);
+    settings_release(&s);
+    memset(longest, 'p', sizeof(longest) - 1);
+    memset(longer, 'p', sizeof(longer) - 1);
+    assert_int_equal(load(&s, "--thumbnail-program", longest), ERR_OK);
+    assert_string_equal(s.thumbnail_program, longest);
+    settings_release(&s);
+    assert_refused("--thumbnail-program", longer, ERR_FORMAT, "--thumbnail-program");
+}
+
 static void zone_secrets(void **state)
 {
     struct settings s;
@@ -244,8 +266,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
     const struct CMUnitTest tests[] = {
-        TEST(topic_prefixes), TEST(storage_limits), TEST(copy_limits),  TEST(copy_defaults),
-        TEST(zone_secrets),   TEST(keys_are_kept),  TEST(reserved_ids), TEST(broker_passwords),
+        TEST(topic_prefixes), TEST(storage_limits),     TEST(copy_limits),
+        TEST(copy_defaults),  TEST(thumbnail_programs), TEST(zone_secrets),
+        TEST(keys_are_kept),  TEST(reserved_ids),       TEST(broker_passwords),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
