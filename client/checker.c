@@ -5,6 +5,9 @@
  */
 #include "client/checker.h"
 
+#include "base/check.h"
+#include "base/date.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -21,6 +24,11 @@ __attribute__((format(printf, 3, 4))) static enum err fail(struct checker *c, en
 static enum err open_credential(struct checker *c, const struct claim *claim)
 {
     enum err err = credential_open(c->credential_bytes, &c->zone, &c->credential);
+    if (err == ERR_NOT_READY)
+        return fail(c, err,
+                    "the credential is of a later key of zone %s than the one that is known here "
+                    "(epoch %u)",
+                    c->zone.zone_id.s, c->zone.key_epoch);
     if (err != ERR_OK)
         return fail(c, err, "the streamer's credential is not signed by zone %s (%s)",
                     c->zone.zone_id.s, err_name(err));
@@ -68,25 +76,125 @@ static enum err open_manifest(struct checker *c)
     return ERR_OK;
 }
 
+/*
+ * That an edge of this zone stored just this: the stream, and all that the manifest lists.
+ * ERR_NOT_READY: its edge has a credential of a later epoch. Another error: it is none.
+ */
+static enum err open_receipt(struct checker *c)
+{
+    struct credential edge;
+    struct receipt r;
+    if (!c->has_manifest || !c->receipt_bytes.len)
+        return ERR_UNKNOWN;
+    enum err err = credential_open(c->receipt_credential_bytes, &c->zone, &edge);
+    if (err == ERR_OK)
+        err = receipt_open(c->receipt_bytes, &edge.pk, &r);
+    if (err != ERR_OK)
+        return err;
+    c->has_receipt = edge.kind == CREDENTIAL_EDGE && id_eq(&r.zone_id, &c->zone.zone_id) &&
+                     id_eq(&r.edge_id, &edge.subject) && hash_eq(&r.stream, &c->stream) &&
+                     r.track == 0 && r.last_chunk == c->manifest.chunks &&
+                     hash_eq(&r.hash, &c->video.manifest_hash);
+    c->receipt_us = r.time_us;
+    c->receipt_serial = edge.serial;
+    return ERR_OK;
+}
+
+static bool too_long(const struct claim *claim)
+{
+    const struct slice objects[] = {claim->credential, claim->statement, claim->manifest,
+                                    claim->receipt, claim->receipt_credential};
+    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
+        if (objects[i].len > OBJECT_BYTES_MAX)
+            return true;
+    return false;
+}
+
 enum err checker_open(struct checker *ret, const struct zone_params *zone,
                       const struct claim *claim)
 {
     *ret = (struct checker){.zone = *zone, .complete = true};
-    if (claim->credential.len > OBJECT_BYTES_MAX || claim->statement.len > OBJECT_BYTES_MAX ||
-        claim->manifest.len > OBJECT_BYTES_MAX)
+    if (too_long(claim))
         return fail(ret, ERR_LIMIT, "a signed object is longer than %d bytes", OBJECT_BYTES_MAX);
     ret->credential_bytes = arena_copy(&ret->arena, claim->credential);
     ret->statement_bytes = arena_copy(&ret->arena, claim->statement);
     ret->manifest_bytes = arena_copy(&ret->arena, claim->manifest);
+    ret->receipt_bytes = arena_copy(&ret->arena, claim->receipt);
+    ret->receipt_credential_bytes = arena_copy(&ret->arena, claim->receipt_credential);
     enum err err = open_credential(ret, claim);
     if (err == ERR_OK)
         err = open_video(ret, claim);
-    return err == ERR_OK ? open_manifest(ret) : err;
+    if (err == ERR_OK)
+        err = open_manifest(ret);
+    if (err == ERR_OK)
+        open_receipt(ret);
+    return err;
 }
 
 void checker_release(struct checker *c)
 {
     arena_release(&c->arena);
+}
+
+enum err checker_judge(struct checker *c, const struct revocations *list)
+{
+    uint64_t since_us, edge_since_us;
+    char since[ISO8601_BYTES], receipt[ISO8601_BYTES];
+    if (!list || !revocations_since(list, c->credential.serial, &since_us))
+        return ERR_OK;
+    clock_iso8601(since_us, since);
+    const char *who = c->credential.subject.s;
+    if (!c->has_receipt && open_receipt(c) == ERR_NOT_READY)
+        return fail(c, ERR_NOT_READY,
+                    "streamer %s is revoked since %s, and the receipt is of an edge with a later "
+                    "key of zone %s than is known here",
+                    who, since, c->zone.zone_id.s);
+    if (!c->has_receipt)
+        return fail(c, ERR_UNAUTHORIZED,
+                    "streamer %s is revoked since %s, and no receipt shows that an edge had this "
+                    "before",
+                    who, since);
+    clock_iso8601(c->receipt_us, receipt);
+    if (c->receipt_us >= since_us)
+        return fail(c, ERR_UNAUTHORIZED,
+                    "streamer %s is revoked since %s, and the receipt for this is of %s", who,
+                    since, receipt);
+    if (revocations_since(list, c->receipt_serial, &edge_since_us) &&
+        edge_since_us <= c->receipt_us)
+        return fail(c, ERR_UNAUTHORIZED,
+                    "streamer %s is revoked since %s, and so was the edge whose receipt of %s "
+                    "would show that it is from before",
+                    who, since, receipt);
+    return ERR_OK;
+}
+
+bool checker_receipt(struct checker *c, struct slice receipt, struct slice receipt_credential)
+{
+    const struct slice before[] = {c->receipt_bytes, c->receipt_credential_bytes};
+    if (c->has_receipt || receipt.len > OBJECT_BYTES_MAX ||
+        receipt_credential.len > OBJECT_BYTES_MAX)
+        return c->has_receipt;
+    c->receipt_bytes = receipt;
+    c->receipt_credential_bytes = receipt_credential;
+    open_receipt(c);
+    /* Only what holds is copied: anybody may send any number of others. */
+    c->receipt_bytes = c->has_receipt ? arena_copy(&c->arena, receipt) : before[0];
+    c->receipt_credential_bytes =
+        c->has_receipt ? arena_copy(&c->arena, receipt_credential) : before[1];
+    return c->has_receipt;
+}
+
+void checker_renewed(struct checker *c, struct slice credential)
+{
+    struct credential newer;
+    if (credential.len > OBJECT_BYTES_MAX ||
+        credential_open(credential, &c->zone, &newer) != ERR_OK ||
+        newer.kind != CREDENTIAL_STREAMER || !id_eq(&newer.subject, &c->credential.subject) ||
+        !pubkey_eq(&newer.pk, &c->credential.pk) ||
+        newer.not_after_us <= c->credential.not_after_us)
+        return;
+    c->credential_bytes = arena_copy(&c->arena, credential);
+    CHECK(credential_open(c->credential_bytes, &c->zone, &c->credential) == ERR_OK);
 }
 
 static enum err check_owner(struct checker *c, const struct chunk *chunk)

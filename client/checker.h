@@ -16,14 +16,17 @@
 enum { CHECKER_WHY_BYTES = 256 };
 
 struct checker {
-    struct zone_params zone;
-    struct arena arena; /* what the next two borrow from */
+    struct zone_params zone; /* the caller may put newer parameters of the same zone here */
+    struct arena arena;      /* what the next two borrow from */
     struct credential credential;
     struct video video;
     struct slice credential_bytes, statement_bytes, manifest_bytes; /* signed objects */
+    struct slice receipt_bytes, receipt_credential_bytes;           /* as they came */
     struct hash stream;
     bool has_manifest;
     struct manifest manifest;
+    bool has_receipt; /* an edge of this zone signed that it stored just this */
+    uint64_t receipt_us, receipt_serial;
     /* the chain so far */
     uint32_t last_number; /* 0: nothing yet */
     uint32_t init_number;
@@ -40,6 +43,7 @@ struct checker {
 /* What to verify, as it came. */
 struct claim {
     struct slice credential, statement, manifest; /* signed objects; manifest may be empty */
+    struct slice receipt, receipt_credential;     /* may be empty, or hold nothing that counts */
     const struct id *video_id;                    /* which video it must be; NULL: any */
     uint64_t valid_at_us; /* the credential must be in date then; 0: stored content, no matter */
 };
@@ -47,12 +51,33 @@ struct claim {
 /*
  * checker_open: verify who signs what. ret is whole only after ERR_OK, but why
  * and release work in any case.
+ * A receipt that does not hold is none (has_receipt): it is no fault of what was signed.
  * ERR_FORMAT, ERR_LIMIT, ERR_SIGNATURE, ERR_UNAUTHORIZED (not of this zone, not
- * this streamer's, out of date).
+ * this streamer's, out of date); ERR_NOT_READY: signed in a later epoch than the
+ * zone's parameters here.
  */
 enum err checker_open(struct checker *ret, const struct zone_params *zone,
                       const struct claim *claim);
 void checker_release(struct checker *c);
+
+/*
+ * checker_judge: whether the zone's list of revocations lets it stand. What a streamer whose
+ * credential is revoked has signed counts only with a receipt from before that, of an edge
+ * that was not revoked itself by then.
+ * list  opened; NULL: none is known.
+ * ERR_UNAUTHORIZED: it does not; ERR_NOT_READY: its receipt needs the zone's parameters of a
+ * later epoch. In both cases why says who is revoked since when, and what is missing.
+ */
+enum err checker_judge(struct checker *c, const struct revocations *list);
+
+/* checker_receipt: a receipt that came later than the rest. true: it holds (has_receipt). */
+bool checker_receipt(struct checker *c, struct slice receipt, struct slice receipt_credential);
+
+/*
+ * checker_renewed: a live's streamer shows a newer credential for the same key: its serial
+ * is what counts from now on. What is none, or is not newer, changes nothing.
+ */
+void checker_renewed(struct checker *c, struct slice credential);
 
 /*
  * checker_part: decode a packet and verify it alone: this stream's, signed by

@@ -73,6 +73,7 @@ static enum answer take_answer(void *context, const struct topic *topic, struct 
                                  .streams = reply.streams,
                                  .viewers = reply.viewers,
                                  .uptime_s = reply.uptime_s,
+                                 .contact = reply.contact,
                                  .rtt_ms = (double)(clock_mono_us() - c->asked_us) / 1000};
     edge->score = choose_score(&edge->load, edge->rtt_ms);
     text_safe(reply.version, edge->version, sizeof(edge->version));

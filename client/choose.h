@@ -18,6 +18,7 @@ struct edge_answer {
     struct machine_load load;
     uint32_t streams, viewers;
     uint64_t uptime_s;
+    struct zone_contact contact;
     char version[VERSION_BYTES_MAX + 1];
     double rtt_ms;
     double score;

@@ -9,10 +9,11 @@
 
 enum exit_status {
     STATUS_OK = 0,
-    STATUS_FAILED = 1,     /* refused, interrupted, or something here does not work */
-    STATUS_USAGE = 2,      /* the command line or a setting is wrong */
-    STATUS_NO_ANSWER = 3,  /* no broker, edge or auth_edge answered in time */
-    STATUS_UNVERIFIED = 4, /* a signature, hash, chain or manifest does not hold, or is missing */
+    STATUS_FAILED = 1,       /* refused, interrupted, or something here does not work */
+    STATUS_USAGE = 2,        /* the command line or a setting is wrong */
+    STATUS_NO_ANSWER = 3,    /* no broker, edge or auth_edge answered in time */
+    STATUS_UNVERIFIED = 4,   /* a signature, hash, chain or manifest does not hold, or is missing */
+    STATUS_UNAUTHORIZED = 5, /* our credential is revoked, or an edge does not take it */
 };
 
 struct command {
@@ -54,6 +55,8 @@ extern const struct command command_login, command_ping, command_list, command_u
          .secret = true},                                                                          \
         {.name = "mqtt-ca-file",                                                                   \
          .help = "file of CA certificates (PEM) for the broker, instead of the system's"},         \
+        {.name = "mqtt-cert-file", .help = "our certificate for the broker (PEM)"},                \
+        {.name = "mqtt-key-file", .help = "the key of that certificate (PEM)"},                    \
         {.name = "topic-prefix", .help = "levels before every topic"},                             \
     {                                                                                              \
         .name = NULL                                                                               \

@@ -76,8 +76,10 @@ static bool take_lookup(struct deletion_order *d, const struct topic *topic, str
                           .manifest = info.manifest,
                           .video_id = &d->video_id};
     struct checker *checker = mem_alloc(sizeof(*checker));
-    bool holds = checker_open(checker, &d->pub.zone, &claim) == ERR_OK &&
-                 id_eq(&checker->video.streamer_id, &d->streamer_id);
+    enum err err = checker_open(checker, &d->pub.zone, &claim);
+    if (err == ERR_NOT_READY)
+        follow_later(&d->pub.follow);
+    bool holds = err == ERR_OK && id_eq(&checker->video.streamer_id, &d->streamer_id);
     if (holds) {
         if (!d->by_zone)
             d->revision_us = checker->video.revision_us;
@@ -87,6 +89,12 @@ static bool take_lookup(struct deletion_order *d, const struct topic *topic, str
     checker_release(checker);
     free(checker);
     return holds;
+}
+
+static void send_all(struct deletion_order *d, struct slice payload)
+{
+    for (size_t i = 0; i < d->edges_n; i++)
+        session_send(&d->pub.session, TOPIC_WATCH, id_slice(&d->edges[i].edge_id), payload);
 }
 
 /* Ask every edge at once what it holds itself: who does not must not fetch it for that. */
@@ -103,8 +111,7 @@ static enum err look_up(struct deletion_order *d)
                                     .video_id = d->video_id,
                                     .local_only = true};
     struct slice payload = watch_request_encode(&request, &arena);
-    for (size_t i = 0; i < d->edges_n; i++)
-        session_send(s, TOPIC_WATCH, id_slice(&d->edges[i].edge_id), payload);
+    send_all(d, payload);
     uint64_t until_us = clock_mono_us() + LOOKUP_WAIT_US;
     size_t answers = 0;
     bool found = false;
@@ -114,6 +121,10 @@ static enum err look_up(struct deletion_order *d)
         enum session_news news = session_wait(s, until_us, &msg, &topic);
         if (news == SESSION_STOP)
             return ERR_CLOSED;
+        if (news == SESSION_TRUST) {
+            answers = 0;
+            send_all(d, payload);
+        }
         if (news != SESSION_MESSAGE)
             continue;
         answers += topic.kind == TOPIC_WATCH_REPLY;
@@ -211,7 +222,7 @@ static enum exit_status tell(struct deletion_order *d, const struct id *edge_id)
         return STATUS_NO_ANSWER;
     say("edge %s refuses: %s", edge_id->s, d->refusal);
     return publication_final(d->refusal_err) && d->refusal_err != ERR_STORAGE_FULL
-               ? STATUS_FAILED
+               ? publication_status(d->refusal_err)
                : STATUS_NO_ANSWER;
 }
 
@@ -272,6 +283,10 @@ static enum exit_status delete_video(struct deletion_order *d, const struct opti
     if (err != ERR_OK)
         return session_status(&d->pub.session, err, "the edges");
     if (!d->by_zone)
+        status = publication_judge(&d->pub);
+    if (status != STATUS_OK)
+        return status;
+    if (!d->by_zone)
         sign(d);
     status = tell_one(d);
     if (status != STATUS_OK)
@@ -293,8 +308,23 @@ static enum exit_status as_streamer(struct deletion_order *d, const struct optio
     return status == STATUS_OK ? delete_video(d, options) : status;
 }
 
+/* It names no epoch: when no key that is known here signed it, a newer one may have. */
+static enum err open_signed(struct deletion_order *d, const struct option *options,
+                            struct deletion *ret)
+{
+    struct slice bytes = slice_of(d->bytes, d->len);
+    enum err err = zone_deletion_open(bytes, &d->pub.zone, ret);
+    if (err == ERR_SIGNATURE &&
+        zone_obtain(&d->pub.session, &d->pub.identity, options, true, &d->pub.zone) == STATUS_OK)
+        err = zone_deletion_open(bytes, &d->pub.zone, ret);
+    if (err == ERR_OK && !id_eq(&ret->zone_id, &d->pub.zone.zone_id))
+        err = ERR_UNAUTHORIZED;
+    return err;
+}
+
 /* The file: base64 of the signed object, as `auth_edge delete` prints it. */
-static enum exit_status read_signed(struct deletion_order *d, const char *path)
+static enum exit_status read_signed(struct deletion_order *d, const struct option *options,
+                                    const char *path)
 {
     CLEANUP(mem_free_ptr) char *text = NULL;
     size_t len;
@@ -308,9 +338,7 @@ static enum exit_status read_signed(struct deletion_order *d, const char *path)
     struct deletion deletion;
     err = b64_decode(slice_of(text, len), d->bytes, sizeof(d->bytes), &d->len);
     if (err == ERR_OK)
-        err = deletion_open(slice_of(d->bytes, d->len), &d->pub.zone.sign_pk, &deletion);
-    if (err == ERR_OK && !id_eq(&deletion.zone_id, &d->pub.zone.zone_id))
-        err = ERR_UNAUTHORIZED;
+        err = open_signed(d, options, &deletion);
     if (err != ERR_OK) {
         say("%s is no deletion that zone %s signed (%s); make one with: auth_edge delete STREAMER "
             "VIDEO",
@@ -335,9 +363,12 @@ static enum exit_status as_zone(struct deletion_order *d, const struct option *o
     if (status == STATUS_OK)
         status = zone_obtain(&d->pub.session, &d->pub.identity, options, false, &d->pub.zone);
     if (status == STATUS_OK)
-        status = read_signed(d, path);
+        status = read_signed(d, options, path);
+    if (status != STATUS_OK)
+        return status;
     d->reply_id = d->pub.session.id;
-    return status == STATUS_OK ? delete_video(d, options) : status;
+    follow_open(&d->pub.follow, &d->pub.session, &d->pub.identity, &d->pub.zone);
+    return delete_video(d, options);
 }
 
 static enum exit_status run(const struct option *options, const char *const *arguments, int n)

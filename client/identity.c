@@ -105,7 +105,6 @@ enum err identity_read(const struct identity *identity, const char *name,
 enum err identity_write(const struct identity *identity, const char *name, struct slice bytes)
 {
     char path[IDENTITY_PATH_BYTES_MAX];
-    CHECK(bytes.len <= OBJECT_BYTES_MAX);
     size_t len = b64_text_len(bytes.len);
     CLEANUP(mem_free_ptr) char *text = mem_alloc(len + 2);
     b64_encode(bytes, text);

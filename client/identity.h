@@ -5,7 +5,9 @@
  *
  *   key           the signing key's seed, 64 hexadecimal digits, mode 0600
  *   credential    the streamer's credential, base64 of the signed object
+ *   broker        our account at a locked broker (account.h), mode 0600
  *   zone          the pinned zone's parameters, base64 of the signed object
+ *   revocations   the zone's newest list of revoked credentials, likewise (revocations.h)
  *   uploads/ID    an upload that has no receipt yet (upload_state.h)
  *
  * The key never leaves this folder.
@@ -43,7 +45,8 @@ enum err identity_key(const struct identity *identity, bool make, struct signkey
 enum err identity_read(const struct identity *identity, const char *name,
                        uint8_t ret[static OBJECT_BYTES_MAX], size_t *ret_len);
 
-/* identity_write: replace it, mode 0600, making home if need be. ERR_IO: errno tells. */
+/* identity_write: replace it, of any length, mode 0600, making home if need be. ERR_IO: errno
+ * tells. */
 enum err identity_write(const struct identity *identity, const char *name, struct slice bytes);
 
 /* A streamer who may sign: the key, and the credential that names it. */

@@ -12,7 +12,10 @@
  *   I3  An edge that lacks our last init chunk (it started anew, or had ended us in a
  *       pause) gets a new one before the next keyframe, for who joins then.
  *   I4  Nobody signs statuses, errors and answers: while we are sending they make us
- *       ask the edge (init) or cut an init chunk more, and drop nothing.
+ *       ask the edge (init) or cut an init chunk more, and drop nothing. An edge that says
+ *       `unauthorized` to several inits in a row, and nothing else, is believed. The zone's
+ *       list of revocations is signed, and ends us at once.
+ *   I5  A renewed credential goes out with an init, beside the media, which goes on.
  */
 #include "base/check.h"
 #include "base/clock.h"
@@ -73,6 +76,8 @@ struct live_stream {
     unsigned refusals;   /* final errors since the last answer */
     unsigned unanswered; /* inits sent since the last answer */
     unsigned complaints; /* errors while we were sending */
+    unsigned denials;    /* inits since the last answer that were `unauthorized` while we were */
+    bool denied;         /* the last init was one of them */
     uint64_t asked_us;   /* last init sent */
     uint64_t sent_us;    /* last chunk or init sent: the edge knows that we are there */
     uint64_t uptime_s;   /* of the edge, to see that it started anew */
@@ -180,7 +185,7 @@ static void ask(struct live_stream *l)
         return;
     l->asked_us = l->sent_us = clock_mono_us();
     l->unanswered++;
-    l->ask_due = false;
+    l->ask_due = l->denied = false;
 }
 
 /*
@@ -198,6 +203,22 @@ static void ask_if_due(struct live_stream *l)
         ask(l);
 }
 
+/* With every answer to an init: the edge may have started anew, and knows nothing of it then. */
+static void delegate(struct live_stream *l, const struct upload_ack *ack)
+{
+    CLEANUP(arena_release) struct arena arena = {0};
+    uint8_t delegation[DELEGATION_OBJECT_BYTES_MAX];
+    struct publication *p = &l->pub;
+    delegate_edge(&p->delegate, &p->zone, &p->edge_id, ack->edge_credential, clock_utc_us());
+    size_t len = publication_delegation(p, delegation);
+    struct upload_delegation m = {.video_id = p->video.video_id,
+                                  .streamer_id = p->video.streamer_id,
+                                  .delegation = slice_of(delegation, len)};
+    if (len)
+        session_send(&p->session, p->topic, id_slice(&p->edge_id),
+                     upload_delegation_encode(&m, &arena));
+}
+
 static void take_answer(struct live_stream *l, const struct upload_ack *ack)
 {
     if (ack->next <= l->cutter.init_number)
@@ -205,14 +226,38 @@ static void take_answer(struct live_stream *l, const struct upload_ack *ack)
     l->granted = l->ever_granted = true;
     l->unanswered = 0;
     l->refusals = 0;
+    l->denials = 0;
+    delegate(l, ack);
+}
+
+static void end_refused(struct live_stream *l, enum err err)
+{
+    progress_clear(&l->progress);
+    say("edge %s refuses: %s", l->pub.edge_id.s, l->refusal);
+    l->status = publication_status(err);
+    l->finished = true;
+}
+
+/* I4: an edge that no longer takes our credential says so to every init. */
+static void take_denial(struct live_stream *l)
+{
+    l->ask_due = true;
+    if (!l->unanswered || l->denied)
+        return;
+    l->denied = true;
+    if (++l->denials >= LIVE_REFUSALS_MAX)
+        end_refused(l, ERR_UNAUTHORIZED);
 }
 
 static void take_error(struct live_stream *l, const struct wire_error *error)
 {
-    bool final = publication_final(wire_code_err(error->code_text));
+    enum err err = wire_code_err(error->code_text);
+    bool final = publication_final(err);
     say_refusal(error, l->refusal);
     if (l->granted) {
         l->complaints++; /* I4 */
+        if (err == ERR_UNAUTHORIZED)
+            take_denial(l);
         return;
     }
     l->refusals += final;
@@ -221,10 +266,7 @@ static void take_error(struct live_stream *l, const struct wire_error *error)
     if (l->ever_granted ? l->refusals < LIVE_REFUSALS_MAX
                         : !publication_believes(&l->pub, clock_mono_us()))
         return;
-    progress_clear(&l->progress);
-    say("edge %s refuses: %s", l->pub.edge_id.s, l->refusal);
-    l->status = STATUS_FAILED;
-    l->finished = true;
+    end_refused(l, err);
 }
 
 /* The edge's heartbeat: its uptime goes back when it started anew, and knows nothing of us. */
@@ -245,6 +287,8 @@ static void take_message(struct live_stream *l, const struct topic *topic, struc
     struct wire_error error;
     if (topic->kind == TOPIC_EDGE_STATUS)
         take_status(l, payload, &arena);
+    if (renewal_take(&l->pub.renewal, topic, payload))
+        l->ask_due = true; /* I5 */
     if (!publication_reply(&l->pub, topic))
         return;
     if (reply_is_error(payload, &arena, &error)) {
@@ -256,17 +300,39 @@ static void take_message(struct live_stream *l, const struct topic *topic, struc
     }
 }
 
+static void renew_if_due(struct live_stream *l)
+{
+    struct renewal *r = &l->pub.renewal;
+    if (renewal_step(r, clock_mono_us()))
+        l->ask_due = true; /* I5 */
+    if (renewal_worries(r)) {
+        progress_clear(&l->progress);
+        renewal_note(r);
+    }
+}
+
+static void judge(struct live_stream *l)
+{
+    progress_clear(&l->progress);
+    enum exit_status status = publication_judge(&l->pub);
+    l->finished = l->finished || status != STATUS_OK;
+    if (status != STATUS_OK)
+        l->status = status;
+}
+
 /* Everything that came, and then wait until deadline_us. */
 static void attend(struct live_stream *l, uint64_t deadline_us)
 {
     do {
         CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
         struct topic topic;
+        renew_if_due(l);
         ask_if_due(l);
         switch (session_wait(&l->pub.session, deadline_us, &msg, &topic)) {
         case SESSION_MESSAGE: take_message(l, &topic, msg->payload); break;
         case SESSION_DOWN: lose_grant(l); break;
         case SESSION_STOP: l->finished = true; break;
+        case SESSION_TRUST: judge(l); break;
         case SESSION_TIMEOUT: return;
         case SESSION_UP:
         case SESSION_DRAINED: break;
@@ -428,6 +494,7 @@ static void summary(const struct live_stream *l, bool json)
     json_text_uint(&j, "bytes", l->bytes);
     json_text_uint(&j, "dropped_fragments", l->dropped);
     json_text_uint(&j, "drops", l->drops);
+    follow_json(&l->pub.follow.list, &j);
     json_text_close(&j, '}');
     putchar('\n');
 }
@@ -445,6 +512,8 @@ static enum exit_status go_live(struct live_stream *l, const struct option *opti
                                 session_subscribe(&p->session, TOPIC_EDGE_STATUS,
                                                   id_slice(&p->edge_id), (struct slice){0}),
                                 p->edge_id.s);
+    if (status == STATUS_OK)
+        status = publication_judge(p);
     if (status != STATUS_OK)
         return status;
     bool json = config_flag(options, "json");
@@ -466,6 +535,7 @@ static enum exit_status go_live(struct live_stream *l, const struct option *opti
     progress_clear(&l->progress);
     if (end == STATUS_OK && status == STATUS_OK)
         end = verdict(l);
+    follow_note(&p->follow);
     summary(l, json);
     return status == STATUS_OK ? end : status;
 }
@@ -516,7 +586,8 @@ const struct command command_live = {
         "INPUT is a media file (sent in real time; --loop for ever), a URL that libavformat opens\n"
         "(rtsp://…), or - for standard input. It is repacked, not re-encoded. Ends in order at\n"
         "the end of the input, on Ctrl-C and on SIGTERM. Where the network does not keep up,\n"
-        "whole groups of pictures are dropped and counted.",
+        "whole groups of pictures are dropped and counted. The credential is renewed on the way;\n"
+        "if it is revoked, the live ends with status 5.",
     .arguments_min = 1,
     .arguments_max = 1,
     .options = options_live,

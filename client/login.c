@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "client/auth.h"
 #include "client/say.h"
 #include "client/zone.h"
-#include "wire/auth.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +28,13 @@ static struct option options_login[] = {
      .env = "EDGECTL_PASSWORD",
      .help = "the password, without a file",
      .secret = true},
+    {.name = "token-file",
+     .env = "EDGECTL_TOKEN_FILE",
+     .help = "file whose first line is a provider's access token (JWT), instead of a user"},
     {.name = "token",
      .env = "EDGECTL_TOKEN",
-     .help = "a provider's access token (JWT) instead of user and password"},
+     .help = "the token itself; all can read it on a command line until it is wiped there",
+     .wiped = true},
     OPTIONS_COMMON,
 };
 
@@ -63,7 +67,7 @@ static enum err prompt_password(const char *user, char *ret, size_t cap)
     return err;
 }
 
-static enum err file_password(const char *path, char *ret, size_t cap)
+static enum err file_line(const char *path, char *ret, size_t cap)
 {
     FILE *file = fopen(path, "re");
     if (!file)
@@ -79,7 +83,7 @@ static enum exit_status get_password(const struct option *options, char *ret, si
     const char *env = config_text(options, "password");
     enum err err = ERR_OK;
     if (path)
-        err = file_password(path, ret, cap);
+        err = file_line(path, ret, cap);
     else if (env)
         err = (size_t)snprintf(ret, cap, "%s", env) < cap ? ERR_OK : ERR_LIMIT;
     else
@@ -95,49 +99,46 @@ static enum exit_status get_password(const struct option *options, char *ret, si
     return STATUS_USAGE;
 }
 
+/* The token, "" where there is none. */
+static enum exit_status get_token(const struct option *options, char *ret, size_t cap)
+{
+    const char *path = config_text(options, "token-file");
+    const char *text = config_text(options, "token");
+    enum err err = ERR_OK;
+    if (path)
+        err = file_line(path, ret, cap);
+    else if (text)
+        err = (size_t)snprintf(ret, cap, "%s", text) < cap ? ERR_OK : ERR_LIMIT;
+    if (path && err == ERR_OK && !ret[0])
+        err = ERR_CLOSED;
+    if (err == ERR_OK && strlen(ret) <= JWT_BYTES_MAX)
+        return STATUS_OK;
+    if (err == ERR_OK || err == ERR_LIMIT)
+        say("a token has at most %d bytes", JWT_BYTES_MAX);
+    else
+        say("no token can be read from the first line of %s", path);
+    return STATUS_USAGE;
+}
+
 /* What was asked, and what came back. */
 struct login {
     struct zone_params zone;
-    struct id client_id;
     struct signkey key;
-    struct user_request request;
-    struct hash request_hash;
+    struct auth_request auth;
     struct arena *arena; /* for what is kept of the answer */
     struct user_reply reply;
     struct wire_error error;
     bool refused;
 };
 
-/* Only answers to this very request count; who can name it has opened it. */
 static enum answer take_reply(void *context, const struct topic *topic, struct slice payload)
 {
     struct login *l = context;
-    if (topic->kind != TOPIC_AUTH_USER_REPLY)
+    enum auth_answer answer = auth_take(&l->auth, topic, payload, l->arena, &l->reply, &l->error);
+    if (answer == AUTH_STRAY)
         return ANSWER_STRAY;
-    bool refused = reply_is_error(payload, l->arena, &l->error);
-    bool ours = refused ? hash_eq(&l->error.request, &l->request_hash)
-                        : user_reply_decode(payload, l->arena, &l->reply) == ERR_OK &&
-                              hash_eq(&l->reply.request, &l->request_hash);
-    if (!ours)
-        return ANSWER_STRAY;
-    l->refused = refused;
+    l->refused = answer == AUTH_REFUSED;
     return ANSWER_TAKEN;
-}
-
-/* The sealed request, with a fresh time and nonce. */
-static struct slice sealed_request(struct login *l, struct arena *arena)
-{
-    struct request_signer signer = {.target = id_slice(&l->zone.zone_id),
-                                    .ts_us = clock_utc_us(),
-                                    .key = &l->key,
-                                    .ret_request = &l->request_hash};
-    crypto_random(signer.nonce.b, NONCE_BYTES);
-    struct slice inner = user_request_encode(&l->request, &signer, arena);
-    size_t len = inner.len + SEAL_OVERHEAD_BYTES;
-    uint8_t *sealed = arena_alloc(arena, len);
-    seal_to(&l->zone.box_pk, inner, sealed);
-    crypto_wipe((void *)(uintptr_t)inner.ptr, inner.len);
-    return user_sealed_encode(slice_of(sealed, len), arena);
 }
 
 /* Ask until there is an answer that is not "busy". */
@@ -150,7 +151,7 @@ static enum err ask(struct session *s, struct login *l)
         if (now_us >= deadline_us)
             return l->refused ? ERR_OK : ERR_TIMEOUT;
         struct ask ask = {.kind = TOPIC_AUTH_USER,
-                          .payload = sealed_request(l, &arena),
+                          .payload = auth_seal(&l->auth, &arena),
                           .take = take_reply,
                           .context = l};
         enum err err = session_ask(s, &ask, deadline_us - now_us);
@@ -167,41 +168,38 @@ static enum err ask(struct session *s, struct login *l)
     }
 }
 
-static enum exit_status keep(const struct identity *identity, const struct option *options,
-                             const struct login *l)
+static void report(const struct identity *identity, const struct option *options,
+                   const struct login *l, const struct credential *c)
 {
-    struct credential c;
-    enum err err = credential_open(l->reply.credential, &l->zone, &c);
-    if (err == ERR_OK && (c.kind != CREDENTIAL_STREAMER || !pubkey_eq(&c.pk, &l->key.pk)))
-        err = ERR_SIGNATURE;
-    if (err != ERR_OK) {
-        say("the credential that came back is not this zone's, or not for our key (%s); nothing is "
-            "kept",
-            err_name(err));
-        return STATUS_UNVERIFIED;
-    }
-    if (identity_write(identity, "credential", l->reply.credential) != ERR_OK) {
-        say("the credential cannot be kept in %s; check that you may write there", identity->home);
-        return STATUS_FAILED;
-    }
     char name[NAME_BYTES_MAX + 1], until[ISO8601_BYTES];
-    text_safe(c.display_name, name, sizeof(name));
-    clock_iso8601(c.not_after_us, until);
+    text_safe(c->display_name, name, sizeof(name));
+    clock_iso8601(c->not_after_us, until);
     if (!config_flag(options, "json")) {
-        printf("logged in to zone %s as %s (%s) until %s\n", l->zone.zone_id.s, c.subject.s, name,
+        printf("logged in to zone %s as %s (%s) until %s\n", l->zone.zone_id.s, c->subject.s, name,
                until);
-        return STATUS_OK;
+        return;
     }
     struct json_text j = {.file = stdout};
     json_text_open(&j, NULL, '{');
     json_text_str(&j, "zone", id_slice(&l->zone.zone_id));
-    json_text_str(&j, "streamer_id", id_slice(&c.subject));
-    json_text_str(&j, "name", c.display_name);
+    json_text_str(&j, "streamer_id", id_slice(&c->subject));
+    json_text_str(&j, "name", c->display_name);
     json_text_str(&j, "until", slice_str(until));
     json_text_str(&j, "home", slice_str(identity->home));
     json_text_close(&j, '}');
     putchar('\n');
-    return STATUS_OK;
+}
+
+static enum exit_status say_not_kept(const struct identity *identity, enum err err)
+{
+    if (err == ERR_IO) {
+        say("the credential cannot be kept in %s; check that you may write there", identity->home);
+        return STATUS_FAILED;
+    }
+    say("the credential that came back is not this zone's, or not for our key (%s); nothing is "
+        "kept",
+        err_name(err));
+    return STATUS_UNVERIFIED;
 }
 
 static enum exit_status exchange(struct session *s, const struct identity *identity,
@@ -218,20 +216,33 @@ static enum exit_status exchange(struct session *s, const struct identity *ident
             identity->home);
         return STATUS_FAILED;
     }
-    l->request.pk = l->key.pk;
-    l->client_id = s->id;
-    l->request.client_id = id_slice(&l->client_id);
+    l->auth.zone = &l->zone;
+    l->auth.key = &l->key;
+    l->auth.client_id = s->id;
+    l->auth.broker = s->broker;
     err = session_subscribe(s, TOPIC_AUTH_USER_REPLY, id_slice(&s->id), (struct slice){0});
     if (err == ERR_OK)
         err = ask(s, l);
     if (err != ERR_OK)
         return session_status(s, err, "auth_edge (login)");
     if (l->refused) {
-        say("login refused: %.*s (%.*s)", SLICE_FMT(l->error.message),
-            SLICE_FMT(l->error.code_text));
+        char refusal[REFUSAL_BYTES];
+        say_refusal(&l->error, refusal);
+        say("login refused: %s", refusal);
         return STATUS_FAILED;
     }
-    return keep(identity, options, l);
+    struct credential c;
+    err = auth_keep(&l->auth, identity, &l->reply, &c);
+    if (err == ERR_NOT_READY) { /* the zone's key has changed since we asked for it */
+        status = zone_obtain(s, identity, options, true, &l->zone);
+        if (status != STATUS_OK)
+            return status;
+        err = auth_keep(&l->auth, identity, &l->reply, &c);
+    }
+    if (err != ERR_OK)
+        return say_not_kept(identity, err);
+    report(identity, options, l, &c);
+    return STATUS_OK;
 }
 
 static enum exit_status with_secrets(const struct option *options, struct login *l)
@@ -250,34 +261,39 @@ static enum exit_status with_secrets(const struct option *options, struct login 
     return status;
 }
 
+static enum exit_status log_in(const struct option *options, const char *token, const char *user,
+                               const char *password)
+{
+    CLEANUP(arena_release) struct arena arena = {0};
+    struct login l = {.arena = &arena};
+    if (token[0])
+        l.auth.request.owner_id = slice_str(token);
+    else
+        l.auth.request.user = slice_str(user);
+    l.auth.request.password = slice_str(password);
+    enum exit_status status = with_secrets(options, &l);
+    crypto_wipe(&l.key, sizeof(l.key));
+    return status;
+}
+
 static enum exit_status run(const struct option *options, const char *const *arguments, int n)
 {
     (void)arguments;
     (void)n;
     const char *user = config_text(options, "user");
-    const char *token = config_text(options, "token");
-    char password[PASSWORD_BYTES_MAX + 2] = "";
-    if (!token && !user) {
-        say("who are you? give --user NAME, or --token JWT");
-        return STATUS_USAGE;
+    char token[JWT_BYTES_MAX + 2] = "", password[PASSWORD_BYTES_MAX + 2] = "";
+    enum exit_status status = get_token(options, token, sizeof(token));
+    if (status == STATUS_OK && !token[0] && (!user || strlen(user) > USER_BYTES_MAX)) {
+        say("who are you? give --user NAME, of at most %d bytes, or --token-file FILE",
+            USER_BYTES_MAX);
+        status = STATUS_USAGE;
     }
-    if (token ? strlen(token) > JWT_BYTES_MAX : strlen(user) > USER_BYTES_MAX) {
-        say("a user name has at most %d bytes, a token %d", USER_BYTES_MAX, JWT_BYTES_MAX);
-        return STATUS_USAGE;
-    }
-    enum exit_status status = token ? STATUS_OK : get_password(options, password, sizeof(password));
-    if (status != STATUS_OK)
-        return status;
-    CLEANUP(arena_release) struct arena arena = {0};
-    struct login l = {.arena = &arena};
-    if (token)
-        l.request.owner_id = slice_str(token);
-    else
-        l.request.user = slice_str(user);
-    l.request.password = slice_str(password);
-    status = with_secrets(options, &l);
+    if (status == STATUS_OK && !token[0])
+        status = get_password(options, password, sizeof(password));
+    if (status == STATUS_OK)
+        status = log_in(options, token, user, password);
+    crypto_wipe(token, sizeof(token));
     crypto_wipe(password, sizeof(password));
-    crypto_wipe(&l.key, sizeof(l.key));
     return status;
 }
 
@@ -288,7 +304,8 @@ const struct command command_login = {
     .details =
         "Makes a key pair if there is none, proves who you are to the zone's auth_edge, and keeps\n"
         "the credential that it signs, in $EDGECTL_HOME (default ~/.config/edge-cluster). The\n"
-        "password comes from --password-file, else from EDGECTL_PASSWORD, else it is asked for.\n"
+        "password comes from --password-file, else from EDGECTL_PASSWORD, else it is asked for;\n"
+        "a provider's token from --token-file, else from EDGECTL_TOKEN.\n"
         "The zone's key is pinned: from --zone-key, or on first use where the broker is on this\n"
         "machine or reached over TLS.",
     .options = options_login,

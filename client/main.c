@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 static const struct command *const commands[] = {
     &command_login, &command_ping,  &command_list,   &command_upload,
@@ -26,7 +27,8 @@ static const struct command *find(const char *name)
 static void print_statuses(void)
 {
     printf("\nExit status: 0 done; 1 failed or refused; 2 wrong usage; 3 no broker, edge or\n"
-           "auth_edge answered; 4 something did not verify, or is missing its end.\n");
+           "auth_edge answered; 4 something did not verify, is revoked, or is missing its end;\n"
+           "5 your own credential is revoked or not accepted.\n");
 }
 
 static void print_overview(FILE *file)
@@ -90,6 +92,13 @@ static enum exit_status help(const char *name)
     return STATUS_OK;
 }
 
+/* Keys, passwords and tokens are in memory from here on. */
+static void leave_no_core(void)
+{
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -107,6 +116,7 @@ int main(int argc, char **argv)
     if (!c || asks_for_help(argc - 2, argv + 2))
         return (int)help(argv[1]);
     session_catch_signals();
+    leave_no_core();
     if (crypto_init() != ERR_OK) {
         say("this system gives no random numbers");
         return STATUS_FAILED;

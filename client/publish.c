@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "client/say.h"
@@ -107,6 +108,7 @@ enum exit_status publication_describe(struct publication *p, const struct option
         status = describe_text(options, "category", CATEGORY_BYTES_MAX, &v->category);
     if (status == STATUS_OK && config_text(options, "thumbnail"))
         status = describe_thumbnail(p, config_text(options, "thumbnail"));
+    p->delegate.wanted = !p->thumbnail.len && !config_flag(options, "no-delegate");
     if (v->title.len == 0)
         default_title(p, input);
     if (p->thumbnail.len)
@@ -114,9 +116,17 @@ enum exit_status publication_describe(struct publication *p, const struct option
     return status;
 }
 
-static enum exit_status load_streamer(struct publication *p)
+/* A login elsewhere may have brought a credential of a later epoch than the pin's. */
+static enum exit_status load_streamer(struct publication *p, const struct option *options)
 {
-    switch (streamer_load(&p->identity, &p->zone, clock_utc_us(), &p->streamer)) {
+    enum err err = streamer_load(&p->identity, &p->zone, clock_utc_us(), &p->streamer);
+    if (err == ERR_NOT_READY) {
+        enum exit_status status = zone_obtain(&p->session, &p->identity, options, true, &p->zone);
+        if (status != STATUS_OK)
+            return status;
+        err = streamer_load(&p->identity, &p->zone, clock_utc_us(), &p->streamer);
+    }
+    switch (err) {
     case ERR_OK: return STATUS_OK;
     case ERR_UNKNOWN: say("you are not logged in: edgectl login --user NAME"); break;
     case ERR_TIMEOUT: say("your credential is out of date: edgectl login again"); break;
@@ -143,10 +153,32 @@ enum exit_status publication_connect(struct publication *p, const struct option 
     if (status == STATUS_OK)
         status = zone_obtain(&p->session, &p->identity, options, false, &p->zone);
     if (status == STATUS_OK)
-        status = load_streamer(p);
+        status = load_streamer(p, options);
+    if (status != STATUS_OK)
+        return status;
     p->video.zone_id = p->zone.zone_id;
     p->video.streamer_id = p->streamer.credential.subject;
+    follow_open(&p->follow, &p->session, &p->identity, &p->zone);
+    renewal_init(&p->renewal, &p->follow, &p->streamer);
+    status = publication_judge(p);
+    if (status == STATUS_OK)
+        renewal_start(&p->renewal);
+    if (status == STATUS_OK && session_interrupted())
+        status = session_status(&p->session, ERR_CLOSED, "auth_edge (renewal)");
     return status;
+}
+
+enum exit_status publication_judge(const struct publication *p)
+{
+    uint64_t since_us;
+    char since[ISO8601_BYTES];
+    const struct revocations *list = follow_list(&p->follow);
+    if (!list || !revocations_since(list, p->streamer.credential.serial, &since_us))
+        return STATUS_OK;
+    clock_iso8601(since_us, since);
+    say("the credential of %s is revoked since %s; ask the operator of the zone, then log in again",
+        p->streamer.credential.subject.s, since);
+    return STATUS_UNAUTHORIZED;
 }
 
 enum exit_status publication_join(struct publication *p)
@@ -170,6 +202,12 @@ void publication_sign(struct publication *p, const struct hash *manifest_hash, u
     CHECK(!out.full);
     p->statement_len = out.len;
     p->stream = video_stream(v);
+}
+
+size_t publication_delegation(const struct publication *p,
+                              uint8_t ret[static DELEGATION_OBJECT_BYTES_MAX])
+{
+    return delegate_sign(&p->delegate, &p->stream, &p->streamer.key, clock_utc_us(), ret);
 }
 
 enum err publication_init(struct publication *p)
@@ -223,8 +261,14 @@ bool publication_final(enum err err)
     return err != ERR_BUSY && err != ERR_NOT_READY && err != ERR_IO;
 }
 
+enum exit_status publication_status(enum err err)
+{
+    return err == ERR_UNAUTHORIZED ? STATUS_UNAUTHORIZED : STATUS_FAILED;
+}
+
 void publication_close(struct publication *p)
 {
+    follow_close(&p->follow);
     if (p->session.bus)
         session_close(&p->session);
     arena_release(&p->arena);

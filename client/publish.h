@@ -6,6 +6,8 @@
  */
 #include "base/arena.h"
 #include "client/choose.h"
+#include "client/delegate.h"
+#include "client/renewal.h"
 #include "client/zone.h"
 #include "trust/part.h"
 #include "wire/upload.h"
@@ -21,6 +23,10 @@
         {.name = "thumbnail",                                                                      \
          .env = "EDGECTL_THUMBNAIL",                                                               \
          .help = "small picture (JPEG, PNG, WebP, GIF; about 9 kB)"},                              \
+        {.name = "no-delegate",                                                                    \
+         .env = "EDGECTL_NO_DELEGATE",                                                             \
+         .help = "do not let the edge make a thumbnail where none is given",                       \
+         .kind = OPTION_FLAG},                                                                     \
     {                                                                                              \
         .name = "edge", .help = "id of the edge to send to (default: the best that answers)"       \
     }
@@ -29,11 +35,14 @@ struct publication {
     struct session session;
     struct identity identity;
     struct zone_params zone;
+    struct follow follow; /* keeps zone up to date */
     struct streamer streamer;
+    struct renewal renewal; /* of the streamer's credential */
     struct id edge_id;
     struct arena arena; /* texts of the statement */
     struct video video;
-    struct slice thumbnail; /* as text */
+    struct slice thumbnail;   /* as text */
+    struct delegate delegate; /* who may make one */
     struct hash stream;
     enum topic_kind topic, reply_topic;
     uint8_t statement[VIDEO_OBJECT_BYTES_MAX]; /* signed, as it stands now */
@@ -51,8 +60,17 @@ struct publication {
 enum exit_status publication_describe(struct publication *p, const struct option *options,
                                       const char *input, bool live);
 
-/* publication_connect: broker, zone, credential. Says what is wrong. */
+/*
+ * publication_connect: broker, zone, credential, renewed if that is due. Says what is wrong;
+ * STATUS_UNAUTHORIZED: it is revoked.
+ */
 enum exit_status publication_connect(struct publication *p, const struct option *options);
+
+/*
+ * publication_judge: before anything is published, and at SESSION_TRUST: STATUS_OK, or
+ * STATUS_UNAUTHORIZED: our credential is revoked by now; said.
+ */
+enum exit_status publication_judge(const struct publication *p);
 
 /* publication_join: subscribe to the answers of p->edge_id. Says what is wrong. */
 enum exit_status publication_join(struct publication *p);
@@ -62,6 +80,11 @@ enum exit_status publication_join(struct publication *p);
  * before. Fills stream. manifest_hash: zero before the end.
  */
 void publication_sign(struct publication *p, const struct hash *manifest_hash, uint64_t utc_us);
+
+/* publication_delegation: that our edge may make a thumbnail, signed now. Returns its length: 0
+ * where it may not. */
+size_t publication_delegation(const struct publication *p,
+                              uint8_t ret[static DELEGATION_OBJECT_BYTES_MAX]);
 
 /* publication_init: send the init, freshly signed. ERR_LIMIT: no room; try again. */
 enum err publication_init(struct publication *p);
@@ -84,5 +107,8 @@ void publication_close(struct publication *p);
 
 /* publication_final: whether an error says that trying again is of no use. */
 bool publication_final(enum err err);
+
+/* publication_status: the exit status for a refusal. */
+enum exit_status publication_status(enum err err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "client/account.h"
 #include "client/say.h"
 #include "trust/crypto.h"
 
@@ -82,6 +83,35 @@ static enum err broker_password(const struct option *options, char **ret_file,
     return ERR_OK;
 }
 
+/* Our account at this broker. false: there is none, or a user was named. */
+static bool find_account(const struct option *options, struct account *ret)
+{
+    struct identity identity;
+    if (config_text(options, "mqtt-user") || identity_open(&identity) != ERR_OK)
+        return false;
+    enum err err = account_read(&identity, config_text(options, "mqtt-broker"), ret);
+    if (err != ERR_OK && err != ERR_UNKNOWN)
+        say(err == ERR_UNAUTHORIZED
+                ? "%s/broker may be read by others and is not used: chmod 600 it"
+                : "%s/broker cannot be read and is not used",
+            identity.home);
+    return err == ERR_OK;
+}
+
+/* The library would say no more than that TLS failed. */
+static enum exit_status check_tls_files(const struct option *options)
+{
+    static const char *const names[] = {"mqtt-ca-file", "mqtt-cert-file", "mqtt-key-file"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const char *path = config_text(options, names[i]);
+        if (path && access(path, R_OK) != 0) {
+            say("--%s %s cannot be read: %s", names[i], path, strerror(errno));
+            return STATUS_USAGE;
+        }
+    }
+    return STATUS_OK;
+}
+
 static enum exit_status wait_for_broker(struct session *s)
 {
     uint64_t deadline_us = clock_mono_us() + s->timeout_us;
@@ -115,17 +145,24 @@ enum exit_status session_open(struct session *s, const struct option *options)
         return STATUS_USAGE;
     }
     snprintf(s->prefix, sizeof(s->prefix), "%s", prefix ? prefix : "");
+    if (check_tls_files(options) != STATUS_OK)
+        return STATUS_USAGE;
     random_id(&s->id);
     CLEANUP(mem_free_ptr) char *password_file = NULL;
     const char *password = NULL;
     if (broker_password(options, &password_file, &password) != ERR_OK)
         return STATUS_USAGE;
+    struct account account = {0};
+    s->broker = config_text(options, "mqtt-broker");
+    s->account = find_account(options, &account);
     struct bus_config config = {
-        .broker = config_text(options, "mqtt-broker"),
+        .broker = s->broker,
         .client_id = s->id.s,
-        .user = config_text(options, "mqtt-user"),
-        .password = password,
+        .user = s->account ? account.user : config_text(options, "mqtt-user"),
+        .password = s->account ? account.password : password,
         .ca_file = config_text(options, "mqtt-ca-file"),
+        .cert_file = config_text(options, "mqtt-cert-file"),
+        .key_file = config_text(options, "mqtt-key-file"),
         .lanes = {{.name = "",
                    .inbox_bytes_max = SESSION_INBOX_BYTES_MAX,
                    .inbox_messages_max = SESSION_INBOX_MESSAGES_MAX,
@@ -134,6 +171,7 @@ enum exit_status session_open(struct session *s, const struct option *options)
         .lanes_n = 1,
     };
     enum err err = bus_open(&config, &s->bus);
+    crypto_wipe(&account, sizeof(account));
     if (password_file)
         crypto_wipe(password_file, strlen(password_file));
     if (err == ERR_FORMAT) {
@@ -159,6 +197,17 @@ void session_close(struct session *s)
 
 /* ------------------------------------------------------------------ waiting */
 
+/* An account that was taken away, or that a broker was set up anew without: watching needs none. */
+static void without_account(struct session *s)
+{
+    if (!s->account)
+        return;
+    say("the broker refuses the account that came with our credential; going on without: "
+        "edgectl login asks for another one");
+    s->account = false;
+    bus_set_login(s->bus, NULL, NULL);
+}
+
 /* What the bus has to tell; true: it is news for the caller. */
 static bool take_event(struct session *s, enum session_news *ret_news, struct bus_event *ret_event)
 {
@@ -173,6 +222,7 @@ static bool take_event(struct session *s, enum session_news *ret_news, struct bu
             *ret_news = SESSION_DOWN;
             return true;
         case BUS_DRAINED: *ret_news = SESSION_DRAINED; return true;
+        case BUS_DENIED: without_account(s); break;
         case BUS_SUBSCRIBED:
         case BUS_REFUSED: *ret_news = SESSION_TIMEOUT; return true;
         }
@@ -189,6 +239,12 @@ static void sleep_until(struct session *s, uint64_t now_us, uint64_t deadline_us
     };
     uint64_t left_ms = (deadline_us - now_us + 999) / 1000;
     poll(fds, sizeof(fds) / sizeof(*fds), left_ms > 60000 ? 60000 : (int)left_ms);
+}
+
+static enum heard listen(struct session *s, const struct topic *topic, struct slice payload)
+{
+    const struct session_listener *l = &s->listener;
+    return l->take ? l->take(l->context, topic, payload) : HEARD_NOTHING;
 }
 
 /* As session_wait, and *ret_event is filled when the bus answered a subscription. */
@@ -213,8 +269,15 @@ static enum session_news wait_news(struct session *s, uint64_t deadline_us, stru
         }
         struct msg *msg = queue_take(bus_inbox(s->bus, LANE), NULL);
         if (msg && topic_parse(msg->topic, slice_str(s->prefix), ret_topic) == ERR_OK) {
-            *ret_msg = msg;
-            return SESSION_MESSAGE;
+            enum heard heard = listen(s, ret_topic, msg->payload);
+            if (heard == HEARD_NOTHING) {
+                *ret_msg = msg;
+                return SESSION_MESSAGE;
+            }
+            msg_unref(msg);
+            if (heard == HEARD_NEWS)
+                return SESSION_TRUST;
+            continue;
         }
         if (msg) {
             s->strays++; /* I2 */
@@ -263,6 +326,14 @@ enum err session_subscribe(struct session *s, enum topic_kind kind, struct slice
         if (event.filter < 0)
             return ERR_TIMEOUT;
     }
+}
+
+enum err session_listen(struct session *s, enum topic_kind kind, struct slice a)
+{
+    char buf[TOPIC_BUF_BYTES];
+    struct slice none = {0};
+    return bus_subscribe(s->bus, LANE, topic_print(kind, slice_str(s->prefix), a, none, buf), 1,
+                         NULL);
 }
 
 void session_unsubscribe(struct session *s, enum topic_kind kind, struct slice a, struct slice b)
@@ -346,10 +417,12 @@ enum err session_ask(struct session *s, const struct ask *ask, uint64_t timeout_
         switch (session_wait(s, least(deadline_us, a.send_us), &msg, &topic)) {
         case SESSION_STOP: return ERR_CLOSED;
         case SESSION_MESSAGE:
+            CHECK(msg);
             if (take_answer(s, &a, &topic, msg->payload))
                 return ERR_OK;
             break;
         case SESSION_UP:
+        case SESSION_TRUST:
             if (ask->repeat)
                 a.send_us = 0;
             break;
@@ -373,7 +446,9 @@ enum exit_status session_status(struct session *s, enum err err, const char *wha
         return STATUS_NO_ANSWER;
     case ERR_CLOSED: say("interrupted"); return STATUS_FAILED;
     case ERR_UNAUTHORIZED:
-        say("the broker does not let us read the answers of %s; check --mqtt-user", what);
+        say("the broker does not let us read the answers of %s; edgectl login asks for an account "
+            "there, unless --mqtt-user names another one",
+            what);
         return STATUS_FAILED;
     default: say("asking %s failed: %s", what, err_name(err)); return STATUS_FAILED;
     }

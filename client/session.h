@@ -23,17 +23,35 @@ enum {
     SESSION_FLUSH_MS = 5000,
 };
 
+/*
+ * Who looks at every message first, whatever is being waited for: what is trusted is followed
+ * like that (follow.h). Zeroed: nobody.
+ */
+enum heard {
+    HEARD_NOTHING, /* not for him */
+    HEARD,         /* for him alone */
+    HEARD_NEWS,    /* and it changes what is trusted: SESSION_TRUST */
+};
+struct session_listener {
+    enum heard (*take)(void *context, const struct topic *topic, struct slice payload);
+    void *context;
+};
+
 struct session {
     struct bus *bus;
-    struct id id; /* 128 random bits: MQTT client id and reply id */
+    struct id id;       /* 128 random bits: MQTT client id and reply id */
+    const char *broker; /* --mqtt-broker; the options' */
+    bool account;       /* we are there as $EDGECTL_HOME/broker says (account.h) */
     char prefix[TOPIC_PREFIX_BYTES_MAX + 1];
     uint64_t timeout_us; /* --timeout */
     bool up;
     uint64_t strays; /* messages that nobody waited for */
+    struct session_listener listener;
 };
 
 /*
- * session_open: connect with the common options, and wait until it stands.
+ * session_open: connect with the common options, and wait until it stands. Without --mqtt-user:
+ * with our account at this broker, if we have one; without it, when it is refused.
  * Says what is wrong. STATUS_USAGE: an option is malformed. STATUS_NO_ANSWER: no
  * broker in time. STATUS_FAILED: interrupted, or the system refuses.
  */
@@ -55,6 +73,7 @@ enum session_news {
     SESSION_UP,      /* connected again, subscriptions in force */
     SESSION_DOWN,
     SESSION_DRAINED, /* there is room in the outbox */
+    SESSION_TRUST,   /* the listener: what is trusted has changed */
     SESSION_STOP,    /* a signal: told once */
 };
 
@@ -72,6 +91,9 @@ enum session_news session_wait(struct session *s, uint64_t deadline_us, struct m
  * ERR_UNAUTHORIZED: the broker refuses. ERR_TIMEOUT. ERR_CLOSED: interrupted.
  */
 enum err session_subscribe(struct session *s, enum topic_kind kind, struct slice a, struct slice b);
+
+/* session_listen: as session_subscribe, without waiting: what is refused stays unheard. */
+enum err session_listen(struct session *s, enum topic_kind kind, struct slice a);
 
 /* session_unsubscribe: forget it again. */
 void session_unsubscribe(struct session *s, enum topic_kind kind, struct slice a, struct slice b);
@@ -100,7 +122,7 @@ struct ask {
     struct slice payload;
     /* renew: a request that counts once only: makes what is sent each time, in place of payload. */
     struct slice (*renew)(void *context, struct arena *arena);
-    bool repeat; /* send again every SESSION_REPEAT_US, and after a reconnect */
+    bool repeat; /* send again every SESSION_REPEAT_US, after a reconnect, and at SESSION_TRUST */
     enum answer (*take)(void *context, const struct topic *topic, struct slice payload);
     void *context;
 };

@@ -208,12 +208,15 @@ static void make_manifest(struct upload *u)
 static void send_end(struct upload *u)
 {
     CLEANUP(arena_release) struct arena arena = {0};
+    uint8_t delegation[DELEGATION_OBJECT_BYTES_MAX];
     if (!u->manifest_len)
         make_manifest(u);
     struct upload_end end = {.video_id = u->pub.video.video_id,
                              .streamer_id = u->pub.video.streamer_id,
                              .manifest = slice_of(u->manifest, u->manifest_len),
-                             .statement = slice_of(u->pub.statement, u->pub.statement_len)};
+                             .statement = slice_of(u->pub.statement, u->pub.statement_len),
+                             .delegation =
+                                 slice_of(delegation, publication_delegation(&u->pub, delegation))};
     session_send(&u->pub.session, u->pub.topic, id_slice(&u->pub.edge_id),
                  upload_end_encode(&end, &arena));
 }
@@ -236,16 +239,24 @@ static void send_due(struct upload *u, uint64_t now_us)
 
 /* ------------------------------------------------------------------ answers */
 
+static const char later_epoch[] =
+    "the edge's credential is of a later key of the zone than is known here";
+
 /* Why a receipt is none of this edge for this upload; NULL: it is, and is kept (I4). */
 static const char *receipt_fault(struct upload *u, const struct upload_ack *ack)
 {
     struct credential edge;
     struct receipt r;
-    if (credential_open(ack->edge_credential, &u->pub.zone, &edge) != ERR_OK ||
-        edge.kind != CREDENTIAL_EDGE || !id_eq(&edge.subject, &u->pub.edge_id))
+    enum err err = credential_open(ack->edge_credential, &u->pub.zone, &edge);
+    if (err == ERR_NOT_READY)
+        return later_epoch;
+    if (err != ERR_OK || edge.kind != CREDENTIAL_EDGE || !id_eq(&edge.subject, &u->pub.edge_id))
         return "the edge's credential is not one of this zone for this edge";
     if (!credential_valid_at(&edge, clock_utc_us()))
         return "the edge's credential is out of date";
+    const struct revocations *list = follow_list(&u->pub.follow);
+    if (list && revocations_revoked(list, edge.serial, clock_utc_us()))
+        return "the edge's credential is revoked";
     if (receipt_open(ack->receipt, &edge.pk, &r) != ERR_OK)
         return "the edge's signature on it does not hold";
     if (!id_eq(&r.zone_id, &u->pub.zone.zone_id) || !id_eq(&r.edge_id, &u->pub.edge_id) ||
@@ -310,12 +321,18 @@ static enum exit_status take_ack(struct upload *u, const struct upload_ack *ack)
     const char *fault = ack->receipt.len ? receipt_fault(u, ack) : NULL;
     if (fault) {
         snprintf(u->refusal, sizeof(u->refusal), "its receipt does not hold: %s", fault);
+        if (fault == later_epoch) {
+            follow_later(&u->pub.follow); /* the end is sent again, and so is the receipt */
+            return STATUS_OK;
+        }
         if (!u->granted || !believed(u))
             return STATUS_OK; /* anybody can send one */
         progress_clear(&u->progress);
         say("edge %s: %s", u->pub.edge_id.s, u->refusal);
         return STATUS_UNVERIFIED;
     }
+    delegate_edge(&u->pub.delegate, &u->pub.zone, &u->pub.edge_id, ack->edge_credential,
+                  clock_utc_us());
     if (!u->granted && !u->continued && !ack->receipt.len && (ack->next > 1 || ack->next_part))
         return STATUS_OK; /* nobody holds anything of a stream that is new */
     if (u->push.state == PUSH_INIT) {
@@ -344,7 +361,7 @@ static enum exit_status take_error(struct upload *u, const struct wire_error *er
     say("edge %s refuses: %s", u->pub.edge_id.s, u->refusal);
     if (err == ERR_CONFLICT) /* whatever else it is may pass, and the upload goes on then */
         upload_state_remove(&u->pub.identity, &u->pub.video.video_id);
-    return STATUS_FAILED;
+    return publication_status(err);
 }
 
 static enum exit_status take_answer(struct upload *u, const struct topic *topic,
@@ -418,6 +435,10 @@ static enum exit_status push_all(struct upload *u)
         switch (session_wait(s, more ? 0 : wake_us(u, now_us), &msg, &topic)) {
         case SESSION_MESSAGE: status = take_answer(u, &topic, msg->payload); break;
         case SESSION_DOWN: push_disconnected(&u->push, clock_mono_us()); break;
+        case SESSION_TRUST:
+            progress_clear(&u->progress);
+            status = publication_judge(&u->pub);
+            break;
         case SESSION_STOP:
             progress_clear(&u->progress);
             say("interrupted; the same command with --id %s goes on where it stopped",
@@ -501,6 +522,7 @@ static void summary(const struct upload *u, bool json)
     json_text_bool(&j, "resumed", u->resumed);
     json_text_real(&j, "seconds", seconds);
     json_text_str(&j, "receipt_at", slice_str(receipt));
+    follow_json(&u->pub.follow.list, &j);
     json_text_close(&j, '}');
     putchar('\n');
 }
@@ -512,6 +534,8 @@ static enum exit_status upload_file(struct upload *u, const struct option *optio
         status = prepare(u, options);
     if (status == STATUS_OK)
         status = publication_join(&u->pub);
+    if (status == STATUS_OK)
+        status = publication_judge(&u->pub);
     if (status != STATUS_OK)
         return status;
     bool json = config_flag(options, "json");
@@ -523,6 +547,7 @@ static enum exit_status upload_file(struct upload *u, const struct option *optio
     if (status != STATUS_OK)
         return status;
     upload_state_remove(&u->pub.identity, &u->pub.video.video_id);
+    follow_note(&u->pub.follow);
     summary(u, json);
     return STATUS_OK;
 }

@@ -3,6 +3,7 @@
  * offline: it reads the file once and names every byte range that does not hold.
  */
 #include "base/check.h"
+#include "base/date.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "client/say.h"
@@ -28,6 +29,7 @@ static struct option options_verify[] = {
 /* An offline verification. */
 struct saved {
     struct checker checker;
+    struct revocation_list list; /* as it is kept */
     FILE *file;
     uint64_t offset; /* of the next chunk in FILE */
     uint64_t faults;
@@ -118,9 +120,12 @@ static void check_rest(struct saved *s)
         fault(s, "%s", checker_why(&s->checker));
 }
 
+/* A proof file holds no thumbnail: it says whether the streamer signed one. */
 static void report(const struct saved *s, const char *path)
 {
     const struct checker *c = &s->checker;
+    struct thumbnail thumbnail;
+    thumbnail_check(c, (struct slice){0}, (struct slice){0}, &thumbnail);
     char digest[SINK_SHA256_TEXT_BYTES];
     struct sink sum = {.hash = s->hash};
     sink_sha256(&sum, digest);
@@ -141,7 +146,9 @@ static void report(const struct saved *s, const char *path)
         json_text_uint(&j, "gaps", s->gaps);
         json_text_uint(&j, "faults", s->faults);
         json_text_str(&j, "first_fault", slice_str(s->first_fault));
+        json_text_str(&j, "thumbnail", slice_str(thumbnail_kind_name(thumbnail.kind)));
         json_text_str(&j, "sha256", slice_str(digest));
+        follow_json(&s->list, &j);
         json_text_close(&j, '}');
         putchar('\n');
         return;
@@ -152,6 +159,11 @@ static void report(const struct saved *s, const char *path)
            (unsigned long long)s->offset, digest);
     printf("video %s (%s), signed by %s of zone %s\n", c->video.video_id.s, title,
            c->credential.subject.s, c->zone.zone_id.s);
+    if (s->list.bytes) {
+        char issued[ISO8601_BYTES];
+        clock_iso8601(s->list.list.issued_us, issued);
+        printf("not revoked, by the zone's list of %s\n", issued);
+    }
     if (c->has_manifest)
         printf("whole: it is all that the manifest lists\n");
     else
@@ -160,9 +172,44 @@ static void report(const struct saved *s, const char *path)
             s->first_chunk, c->last_number, s->gaps, c->ended ? ", to its signed end" : "");
 }
 
-/* The zone that the proof names must be, or follow from, the pinned one. */
+/*
+ * Under which parameters of the zone the proof is read: its own if they follow from the pin,
+ * else the pin's if they follow from the proof's, which were made before the key changed.
+ */
+static enum err choose_zone(const struct zone_pin *pin, const struct zone_params *proof,
+                            struct zone_params *ret)
+{
+    enum err err = zone_accept(&pin->params, proof);
+    if (err == ERR_OK)
+        *ret = *proof;
+    if (err == ERR_OK || !pin->whole)
+        return err;
+    err = zone_accept(proof, &pin->params);
+    if (err == ERR_OK)
+        *ret = pin->params;
+    return err;
+}
+
+static void say_strange_zone(const struct zone_pin *pin, const struct zone_params *proof)
+{
+    char key[KEY_BYTES * 2];
+    b64_encode(slice_of(proof->sign_pk.b, KEY_BYTES), key);
+    if (pin->whole && !id_eq(&pin->params.zone_id, &proof->zone_id))
+        say("the proof is of zone %s, and %s is pinned", proof->zone_id.s, pin->params.zone_id.s);
+    else if (pin->whole)
+        say("the proof is of epoch %u of zone %s, with the key %s, and no link in it or in the pin "
+            "leads from one to the other (pinned: epoch %u)",
+            proof->key_epoch, proof->zone_id.s, key, pin->params.key_epoch);
+    else
+        say("the proof is of epoch %u of zone %s, with the key %s, and no link in it leads there "
+            "from --zone-key; if --zone-key is newer than the proof, its links are missing: run a "
+            "command against the zone once, which pins them, or give the key of that time",
+            proof->key_epoch, proof->zone_id.s, key);
+}
+
+/* The zone that the proof names must be the pinned one, before or after its key changed. */
 static enum exit_status trust_zone(const struct option *options, struct slice bytes,
-                                   struct zone_params *ret)
+                                   struct saved *s)
 {
     struct identity identity;
     struct zone_pin pin;
@@ -179,14 +226,18 @@ static enum exit_status trust_zone(const struct option *options, struct slice by
     }
     struct zone_params zone;
     enum err err = zone_open(bytes, &zone);
-    if (err == ERR_OK)
-        err = zone_accept(&pin.params, &zone);
     if (err != ERR_OK) {
-        say("the proof is about a zone that does not follow from the pinned key (%s)",
-            err_name(err));
+        say("what the proof says of its zone is not signed by that zone (%s)", err_name(err));
         return STATUS_UNVERIFIED;
     }
-    *ret = zone;
+    if (choose_zone(&pin, &zone, &s->checker.zone) != ERR_OK) {
+        say_strange_zone(&pin, &zone);
+        return STATUS_UNVERIFIED;
+    }
+    err = revocation_list_load(&identity, &s->checker.zone, &s->list);
+    if (err != ERR_OK && err != ERR_UNKNOWN)
+        say("note: the list of revocations kept in %s/revocations is left out (%s)", identity.home,
+            err_name(err));
     return STATUS_OK;
 }
 
@@ -194,12 +245,18 @@ static enum exit_status check_all(struct saved *s, struct proof *proof, const ch
 {
     struct claim claim = {.credential = proof->head.credential,
                           .statement = proof->head.video,
-                          .manifest = proof->head.manifest};
+                          .manifest = proof->head.manifest,
+                          .receipt = proof->head.receipt,
+                          .receipt_credential = proof->head.receipt_credential};
     struct zone_params zone = s->checker.zone;
     if (checker_open(&s->checker, &zone, &claim) != ERR_OK) {
         say("the proof does not hold: %s", checker_why(&s->checker));
         return STATUS_UNVERIFIED;
     }
+    if (claim.receipt.len && !s->checker.has_receipt)
+        fault(s, "the receipt in the proof does not hold, or is about something else");
+    if (checker_judge(&s->checker, revocation_list_get(&s->list)) != ERR_OK)
+        fault(s, "%s", checker_why(&s->checker));
     sha256_init(&s->hash);
     struct proof_entry entry;
     while (!s->short_file && proof_next(proof, &entry))
@@ -227,7 +284,7 @@ static enum exit_status verify_file(const struct option *options, const char *pa
     }
     struct saved *s = mem_alloc(sizeof(*s));
     s->json = config_flag(options, "json");
-    enum exit_status status = trust_zone(options, proof.head.zone, &s->checker.zone);
+    enum exit_status status = trust_zone(options, proof.head.zone, s);
     if (status == STATUS_OK) {
         s->file = fopen(path, "re");
         if (s->file) {
@@ -239,6 +296,7 @@ static enum exit_status verify_file(const struct option *options, const char *pa
         }
     }
     checker_release(&s->checker);
+    revocation_list_release(&s->list);
     free(s);
     return status;
 }
@@ -266,7 +324,9 @@ const struct command command_verify = {
         "a byte. verify FILE --proof FILE.proof needs no network: it checks a file that\n"
         "`watch -o FILE --proof FILE.proof` wrote, against the zone key that is pinned in\n"
         "$EDGECTL_HOME or given with --zone-key, and names chunk and byte offsets of what does\n"
-        "not hold. A key found inside the proof is never trusted.",
+        "not hold. A key found inside the proof is never trusted. Whether the streamer is revoked\n"
+        "is judged by the newest list that a command has seen; what was stored before that, and\n"
+        "has a receipt in its proof, counts.",
     .arguments_min = 1,
     .arguments_max = 1,
     .options = options_verify,

@@ -28,6 +28,9 @@ static struct option options_watch[] = {
     {.name = "proof",
      .env = "EDGECTL_PROOF",
      .help = "file for what makes the output verifiable offline"},
+    {.name = "thumbnail-out",
+     .env = "EDGECTL_THUMBNAIL_OUT",
+     .help = "file for the JPEG that an edge made for the streamer, once it is verified"},
     {.name = "duration",
      .env = "EDGECTL_DURATION",
      .help = "live: stop after so many s of it (0: at its end)",
@@ -52,6 +55,14 @@ void view_token(struct view *v, struct slice token)
         return;
     memcpy(v->token, token.ptr, TOKEN_BYTES);
     v->token_len = TOKEN_BYTES;
+}
+
+void view_thumbnail(struct view *v, const struct watch_info *info)
+{
+    struct thumbnail shown;
+    thumbnail_check(&v->checker, info->delegation, info->thumbnail_part, &shown);
+    if (v->thumbnail.kind == THUMBNAIL_NONE)
+        v->thumbnail = shown;
 }
 
 void view_reject(struct view *v)
@@ -96,6 +107,26 @@ enum exit_status view_prove(struct view *v, struct slice statement, const struct
     return STATUS_FAILED;
 }
 
+/* ERR_NOT_READY: newer parameters of the zone have been asked for. */
+static enum err judge(struct view *v)
+{
+    v->checker.zone = v->zone; /* it may have a newer key by now */
+    enum err err = checker_judge(&v->checker, follow_list(&v->follow));
+    if (err == ERR_NOT_READY)
+        follow_later(&v->follow);
+    return err;
+}
+
+enum exit_status view_judge(struct view *v)
+{
+    if (judge(v) == ERR_OK)
+        return STATUS_OK;
+    memcpy(v->revoked, v->checker.why, sizeof(v->revoked));
+    progress_clear(&v->progress);
+    say("%s", v->revoked);
+    return STATUS_UNVERIFIED;
+}
+
 /* ------------------------------------------------------------------ what it is */
 
 /* What one edge said that the video is. */
@@ -103,6 +134,7 @@ struct info_wait {
     struct view *view;
     struct id next; /* where to go on: this edge, or one that shows the live */
     bool refused, unknown;
+    bool revoked; /* what it says verifies, but is of a streamer who is revoked */
     char refusal[REFUSAL_BYTES];
     uint64_t unverified; /* answers that did not verify: anybody may have sent them */
 };
@@ -116,19 +148,29 @@ static struct id live_edge(const struct id *asked, struct slice edges)
     return first;
 }
 
-/* Verify what an edge says the video is. On failure the checker says why. */
+/*
+ * Verify what an edge says the video is, but not yet whether its streamer is revoked. On failure
+ * the checker says why. A later key of the zone is followed, and the edge asked again then.
+ */
 static bool open_claim(struct view *v, const struct watch_info *info)
 {
     struct claim claim = {.credential = info->credential,
                           .statement = info->statement,
                           .manifest = info->manifest,
+                          .receipt = info->receipt,
+                          .receipt_credential = info->receipt_credential,
                           .video_id = &v->order.video_id,
                           .valid_at_us = info->live ? clock_utc_us() : 0};
     checker_release(&v->checker);
-    if (checker_open(&v->checker, &v->zone, &claim) != ERR_OK)
+    enum err err = checker_open(&v->checker, &v->zone, &claim);
+    if (err == ERR_NOT_READY)
+        follow_later(&v->follow);
+    if (err != ERR_OK)
         return false;
     view_token(v, info->token);
     v->live = info->live && v->checker.video.live;
+    v->thumbnail = (struct thumbnail){0};
+    view_thumbnail(v, info);
     return true;
 }
 
@@ -162,12 +204,23 @@ static enum answer take_info(void *context, const struct topic *topic, struct sl
         w->unverified++;
         return ANSWER_STRAY;
     }
-    w->refused = false;
+    switch (judge(v)) {
+    case ERR_OK: break;
+    case ERR_NOT_READY: w->unverified++; return ANSWER_STRAY;
+    default: /* anybody can leave the receipt out */
+        w->revoked = true;
+        memcpy(v->revoked, v->checker.why, sizeof(v->revoked));
+        return ANSWER_REFUSED;
+    }
+    w->refused = w->revoked = false;
+    v->revoked[0] = '\0';
     w->next = v->live ? live_edge(&v->edge_id, info.edges) : v->edge_id;
     return ANSWER_TAKEN;
 }
 
-static enum err ask_info(struct view *v, struct info_wait *w)
+static enum err ask_init(struct view *v,
+                         enum answer (*take)(void *, const struct topic *, struct slice),
+                         void *context, uint64_t timeout_us)
 {
     CLEANUP(arena_release) struct arena arena = {0};
     struct watch_request request = {
@@ -176,9 +229,9 @@ static enum err ask_info(struct view *v, struct info_wait *w)
                       .a = id_slice(&v->edge_id),
                       .payload = watch_request_encode(&request, &arena),
                       .repeat = true,
-                      .take = take_info,
-                      .context = w};
-    return session_ask(v->session, &ask, v->session->timeout_us);
+                      .take = take,
+                      .context = context};
+    return session_ask(v->session, &ask, timeout_us);
 }
 
 static enum exit_status subscribe(struct view *v)
@@ -195,7 +248,7 @@ static enum exit_status try_edge(struct view *v, bool *ret_unknown)
     if (status != STATUS_OK)
         return status;
     struct info_wait wait = {.view = v};
-    enum err err = ask_info(v, &wait);
+    enum err err = ask_init(v, take_info, &wait, v->session->timeout_us);
     if (err == ERR_TIMEOUT && wait.unverified) {
         say("what edge %s says about %s does not verify: %s", v->edge_id.s, v->order.video_id.s,
             checker_why(&v->checker));
@@ -203,6 +256,8 @@ static enum exit_status try_edge(struct view *v, bool *ret_unknown)
     }
     if (err != ERR_OK)
         return session_status(v->session, err, v->edge_id.s);
+    if (wait.revoked)
+        return STATUS_UNVERIFIED; /* another edge may have its receipt */
     if (wait.refused) {
         *ret_unknown = wait.unknown;
         if (!wait.unknown)
@@ -246,6 +301,8 @@ static enum exit_status find(struct view *v)
         if (!unknown && status != STATUS_UNVERIFIED)
             status = one;
     }
+    if (v->revoked[0])
+        say("%s", v->revoked);
     if (all_unknown && !session_interrupted()) {
         say("no video or live %s is known; edgectl list shows what there is", v->order.video_id.s);
         return STATUS_FAILED;
@@ -275,11 +332,15 @@ static void summary_json(const struct view *v, bool verified, const char *sha256
     json_text_str(&j, "edge", id_slice(&v->edge_id));
     json_text_bool(&j, "live", v->live);
     json_text_bool(&j, "verified", verified);
+    if (v->revoked[0])
+        json_text_str(&j, "revoked", slice_str(v->revoked));
+    follow_json(&v->follow.list, &j);
     json_text_uint(&j, "chunks", v->checker.chunks);
     json_text_uint(&j, "parts", v->parts);
     json_text_uint(&j, "bytes", v->sink.bytes);
     json_text_uint(&j, "rejected", v->rejected);
     json_text_uint(&j, "duplicates", v->duplicates);
+    json_text_str(&j, "thumbnail", slice_str(thumbnail_kind_name(v->thumbnail.kind)));
     json_text_str(&j, "sha256", slice_str(sha256));
     json_text_real(&j, "first_part_ms",
                    v->first_part_us ? ms(v->first_part_us - v->started_us) : 0);
@@ -331,14 +392,8 @@ static void summary(const struct view *v, bool verified)
 
 /* ------------------------------------------------------------------ running */
 
-static enum exit_status start_outputs(struct view *v)
+static enum exit_status head_proof(struct view *v, bool again)
 {
-    if (sink_open(&v->sink, v->order.output, !v->live) != ERR_OK) {
-        say("%s cannot be written: %s", v->order.output, strerror(errno));
-        return STATUS_FAILED;
-    }
-    if (!v->order.proof_path)
-        return STATUS_OK;
     uint8_t zone[OBJECT_BYTES_MAX];
     size_t len;
     if (identity_read(&v->identity, "zone", zone, &len) != ERR_OK) {
@@ -349,8 +404,43 @@ static enum exit_status start_outputs(struct view *v)
                               .credential = v->checker.credential_bytes,
                               .video = v->checker.statement_bytes,
                               .manifest = v->live ? (struct slice){0} : v->checker.manifest_bytes};
-    CHECK(proof_writer_init(&v->proof, &head) == ERR_OK);
+    if (v->checker.has_receipt) {
+        head.receipt = v->checker.receipt_bytes;
+        head.receipt_credential = v->checker.receipt_credential_bytes;
+    }
+    CHECK((again ? proof_writer_rehead(&v->proof, &head) : proof_writer_init(&v->proof, &head)) ==
+          ERR_OK);
     return STATUS_OK;
+}
+
+static enum exit_status start_outputs(struct view *v)
+{
+    if (sink_open(&v->sink, v->order.output, !v->live) != ERR_OK) {
+        say("%s cannot be written: %s", v->order.output, strerror(errno));
+        return STATUS_FAILED;
+    }
+    return v->order.proof_path ? head_proof(v, false) : STATUS_OK;
+}
+
+static enum answer take_receipt(void *context, const struct topic *topic, struct slice payload)
+{
+    struct view *v = context;
+    CLEANUP(arena_release) struct arena arena = {0};
+    struct watch_info info;
+    if (!view_reply(v, topic) || watch_info_decode(payload, &arena, &info) != ERR_OK ||
+        !id_eq(&info.video_id, &v->order.video_id))
+        return ANSWER_STRAY;
+    return checker_receipt(&v->checker, info.receipt, info.receipt_credential) ? ANSWER_TAKEN
+                                                                               : ANSWER_LATER;
+}
+
+/* An edge that had to fetch it for us shows the receipt only once it has it. */
+static enum exit_status complete_proof(struct view *v)
+{
+    if (!v->order.proof_path || v->checker.has_receipt || !v->checker.has_manifest)
+        return STATUS_OK;
+    ask_init(v, take_receipt, v, RECEIPT_WAIT_US); /* without one it is whole all the same */
+    return v->checker.has_receipt ? head_proof(v, true) : STATUS_OK;
 }
 
 static enum exit_status keep_outputs(struct view *v)
@@ -367,23 +457,50 @@ static enum exit_status keep_outputs(struct view *v)
     return STATUS_OK;
 }
 
+/* The video stands without it; who asked for it is told. */
+static enum exit_status keep_thumbnail(const struct view *v)
+{
+    const struct thumbnail *t = &v->thumbnail;
+    if (t->rejected)
+        say("the thumbnail that edge %s shows does not verify", v->edge_id.s);
+    if (!v->order.thumbnail_path)
+        return STATUS_OK;
+    if (t->kind != THUMBNAIL_DELEGATED) {
+        say(t->kind == THUMBNAIL_GIVEN
+                ? "no edge made a thumbnail of %s: its streamer gave one, which the list shows"
+                : "there is no thumbnail of %s",
+            v->order.video_id.s);
+        return t->rejected ? STATUS_UNVERIFIED : STATUS_FAILED;
+    }
+    if (file_write(v->order.thumbnail_path, slice_of(t->jpeg, t->jpeg_len)) == ERR_OK)
+        return STATUS_OK;
+    say("%s cannot be written: %s", v->order.thumbnail_path, strerror(errno));
+    return STATUS_FAILED;
+}
+
 static enum exit_status view_all(struct view *v)
 {
     enum exit_status status = zone_obtain(v->session, &v->identity, v->options, false, &v->zone);
-    if (status == STATUS_OK)
-        status = find(v);
+    if (status != STATUS_OK)
+        return status;
+    follow_open(&v->follow, v->session, &v->identity, &v->zone);
+    status = find(v);
     if (status == STATUS_OK)
         status = start_outputs(v);
     if (status != STATUS_OK)
         return status;
     status = v->live ? watch_live(v) : watch_stored(v);
     progress_clear(&v->progress);
+    follow_note(&v->follow);
+    if (status == STATUS_OK && !v->live)
+        status = complete_proof(v);
     bool kept = status == STATUS_OK || (v->live && status == STATUS_UNVERIFIED);
     if (kept && keep_outputs(v) != STATUS_OK)
         status = STATUS_FAILED;
+    enum exit_status picture = kept ? keep_thumbnail(v) : STATUS_OK;
     if (!v->reader_gone && (status == STATUS_OK || status == STATUS_UNVERIFIED))
         summary(v, status == STATUS_OK);
-    return status;
+    return status == STATUS_OK ? picture : status;
 }
 
 enum exit_status watch_run(const struct option *options, const struct watch_order *order)
@@ -401,6 +518,7 @@ enum exit_status watch_run(const struct option *options, const struct watch_orde
         status = session_open(&session, options);
     if (status == STATUS_OK) {
         status = view_all(v);
+        follow_close(&v->follow);
         session_close(&session);
     }
     checker_release(&v->checker);
@@ -415,6 +533,7 @@ static enum exit_status run(const struct option *options, const char *const *arg
     (void)n;
     struct watch_order order = {.output = config_text(options, "output"),
                                 .proof_path = config_text(options, "proof"),
+                                .thumbnail_path = config_text(options, "thumbnail-out"),
                                 .duration_us = config_uint(options, "duration") * 1000000u,
                                 .json = config_flag(options, "json")};
     if (id_parse(slice_str(arguments[0]), &order.video_id) != ERR_OK) {
@@ -432,7 +551,9 @@ const struct command command_watch = {
         "Fetches a stored video, or joins a live at its last keyframe, and verifies every part\n"
         "against the zone's key before a byte of it is written. A stored video is written to\n"
         "FILE.part and renamed when it is whole; a live is written to FILE as it comes. To\n"
-        "see it:  edgectl watch ID -o - | ffplay -",
+        "see it:  edgectl watch ID -o - | ffplay -\n"
+        "What a streamer who is revoked has published counts only with an edge's receipt from\n"
+        "before; a live of such a streamer ends.",
     .arguments_min = 1,
     .arguments_max = 1,
     .options = options_watch,

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "client/checker.h"
 #include "client/choose.h"
+#include "client/delegate.h"
+#include "client/follow.h"
 #include "client/progress.h"
 #include "client/sink.h"
 #include "client/zone.h"
@@ -19,15 +21,17 @@ enum {
     WATCH_BUSY_US = 500 * 1000,           /* "busy" and "not_ready" are asked again after */
     LIVE_REJOIN_US = 5 * 1000 * 1000,     /* a silent live is joined again */
     LIVE_SILENCE_US = 30 * 1000 * 1000,   /* and given up after */
+    RECEIPT_WAIT_US = 2 * 1000 * 1000,    /* for a proof file */
     LIVE_END_WAIT_US = 2 * 1000 * 1000,   /* an unsigned end waits so long for the signed one */
 };
 
 /* What the user asked for. */
 struct watch_order {
     struct id video_id;
-    const char *output;     /* NULL: verify only */
-    const char *proof_path; /* NULL: none */
-    uint64_t duration_us;   /* live: stop after; 0: at its end */
+    const char *output;         /* NULL: verify only */
+    const char *proof_path;     /* NULL: none */
+    const char *thumbnail_path; /* NULL: none is wanted */
+    uint64_t duration_us;       /* live: stop after; 0: at its end */
     bool json, verify;
 };
 
@@ -37,9 +41,12 @@ struct view {
     struct session *session;
     struct identity identity;
     struct zone_params zone;
+    struct follow follow; /* keeps zone up to date */
     struct id edge_id;
     struct checker checker;
+    char revoked[CHECKER_WHY_BYTES]; /* why what was found does not count; "": it does */
     bool live;
+    struct thumbnail thumbnail; /* as the edge shows it */
     uint8_t token[TOKEN_BYTES];
     size_t token_len;
     struct sink sink;
@@ -64,6 +71,8 @@ enum exit_status watch_run(const struct option *options, const struct watch_orde
 bool view_reply(const struct view *v, const struct topic *topic);
 /* view_token: keep a newer reply token, if there is one. */
 void view_token(struct view *v, struct slice token);
+/* view_thumbnail: check what an edge shows as thumbnail of what the checker has opened. */
+void view_thumbnail(struct view *v, const struct watch_info *info);
 /* view_reject: count a message that did not verify; its reason is the checker's. */
 void view_reject(struct view *v);
 /* view_took: count a verified part. */
@@ -75,6 +84,12 @@ void view_took(struct view *v);
 enum exit_status view_write(struct view *v, struct slice bytes);
 /* view_prove: add a chunk's statement to the proof file, if one is wanted. */
 enum exit_status view_prove(struct view *v, struct slice statement, const struct signature *sig);
+
+/*
+ * view_judge: what the list of revocations says, as it is now. STATUS_OK; STATUS_UNVERIFIED:
+ * said, and nothing more may be played.
+ */
+enum exit_status view_judge(struct view *v);
 
 /* watch_stored, watch_live: from a verified claim to the end; say what is wrong. */
 enum exit_status watch_stored(struct view *v);

@@ -100,7 +100,7 @@ static enum exit_status take_part(struct live *l, struct slice packet)
     return play_all(l);
 }
 
-/* An unsigned end only makes us less patient; a token is kept; the rest says nothing. */
+/* An unsigned end only makes us less patient; a token and a newer credential are kept. */
 static void take_json(struct live *l, const struct topic *topic, struct slice payload)
 {
     struct view *v = l->view;
@@ -113,9 +113,13 @@ static void take_json(struct live *l, const struct topic *topic, struct slice pa
     if (kind == WATCH_REPLY_END && topic->kind == TOPIC_LIVE_PARTS && !l->end_heard_us &&
         watch_end_decode(payload, &arena, &end) == ERR_OK)
         l->end_heard_us = clock_mono_us();
-    if (kind == WATCH_REPLY_INFO && topic->kind == TOPIC_WATCH_REPLY &&
-        watch_info_decode(payload, &arena, &info) == ERR_OK)
+    if (kind != WATCH_REPLY_INFO || watch_info_decode(payload, &arena, &info) != ERR_OK)
+        return;
+    checker_renewed(&v->checker, info.credential);
+    if (topic->kind == TOPIC_WATCH_REPLY) {
         view_token(v, info.token);
+        view_thumbnail(v, &info);
+    }
 }
 
 static bool for_us(const struct view *v, const struct topic *topic)
@@ -184,6 +188,7 @@ static enum exit_status watch_until_end(struct live *l)
             else
                 status = take_part(l, msg->payload);
             break;
+        case SESSION_TRUST: status = view_judge(v); break;
         case SESSION_TIMEOUT: status = play_all(l); break;
         case SESSION_DOWN:
         case SESSION_DRAINED: break;
@@ -199,6 +204,8 @@ enum exit_status watch_live(struct view *v)
                                      id_slice(&v->order.video_id));
     if (err != ERR_OK)
         return session_status(v->session, err, v->edge_id.s);
+    if (view_judge(v) != STATUS_OK) /* a list may have come meanwhile */
+        return STATUS_UNVERIFIED;
     struct live *l = mem_alloc(sizeof(*l));
     l->view = v;
     l->heard_us = clock_mono_us();

@@ -202,6 +202,7 @@ static enum exit_status pull_all(struct stored *st)
             else
                 status = take_part(st, msg->payload);
             break;
+        case SESSION_TRUST: status = view_judge(v); break;
         case SESSION_TIMEOUT:
         case SESSION_DOWN:
         case SESSION_DRAINED: break;

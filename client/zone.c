@@ -36,15 +36,30 @@ enum exit_status zone_pin_read(const struct identity *identity, const struct opt
         say("--zone-key is no key: give the base64 of its 32 bytes");
         return STATUS_USAGE;
     }
-    if (ret->whole && !pubkey_eq(&pk, &ret->params.sign_pk)) {
-        say("the zone pinned in %s/zone has another key than --zone-key; remove that file if the "
-            "zone really is another one",
+    struct zone_params key_alone = {.sign_pk = pk};
+    if (!ret->whole)
+        ret->params = key_alone;
+    else if (zone_accept(&key_alone, &ret->params) != ERR_OK) {
+        say("the zone pinned in %s/zone has another key than --zone-key, and does not follow from "
+            "it; leave --zone-key out if the zone has a newer key now, or remove that file if it "
+            "really is another zone",
             identity->home);
         return STATUS_FAILED;
     }
-    ret->params.sign_pk = pk;
     ret->any = true;
     return STATUS_OK;
+}
+
+enum err zone_pin(const struct identity *identity, struct slice bytes)
+{
+    uint8_t before[OBJECT_BYTES_MAX];
+    struct zone_params pinned, params;
+    size_t len;
+    bool any = identity_read(identity, "zone", before, &len) == ERR_OK &&
+               zone_open(slice_of(before, len), &pinned) == ERR_OK;
+    if (any && zone_open(bytes, &params) == ERR_OK && zone_accept(&pinned, &params) != ERR_OK)
+        return ERR_OK;
+    return identity_write(identity, "zone", bytes);
 }
 
 static bool starts(const char *s, const char *prefix)
@@ -167,7 +182,7 @@ enum exit_status zone_obtain(struct session *s, const struct identity *identity,
         say("two different zones answer; ask your operator for the key and give --zone-key");
         return STATUS_UNVERIFIED;
     }
-    if (identity_write(identity, "zone", slice_of(got.bytes, got.len)) != ERR_OK) {
+    if (zone_pin(identity, slice_of(got.bytes, got.len)) != ERR_OK) {
         say("the zone cannot be pinned in %s; check that you may write there", identity->home);
         return STATUS_FAILED;
     }

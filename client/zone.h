@@ -17,8 +17,9 @@ struct zone_pin {
 };
 
 /*
- * zone_pin_read: the file and --zone-key. Says what is wrong: STATUS_USAGE: no
- * key; STATUS_FAILED: the file is damaged, or the two contradict each other.
+ * zone_pin_read: the file and --zone-key, which may be an older key of the pinned zone. Says
+ * what is wrong: STATUS_USAGE: no key; STATUS_FAILED: the file is damaged, or the two
+ * contradict each other.
  */
 enum exit_status zone_pin_read(const struct identity *identity, const struct option *options,
                                struct zone_pin *ret);
@@ -31,6 +32,12 @@ enum exit_status zone_pin_read(const struct identity *identity, const struct opt
  */
 enum exit_status zone_obtain(struct session *s, const struct identity *identity,
                              const struct option *options, bool renew, struct zone_params *ret);
+
+/*
+ * zone_pin: keep parameters that follow from the pin, unless another command has pinned newer
+ * ones by now. ERR_IO: errno tells.
+ */
+enum err zone_pin(const struct identity *identity, struct slice bytes);
 
 /* zone_broker_trusted: whether a first use may be trusted: loopback, or verified TLS. Pure. */
 bool zone_broker_trusted(const char *broker);

@@ -5,15 +5,15 @@ import subprocess
 from ec.client import TIMEOUT_S
 from ec.cluster import BUILD, SANITIZER, Process, clean_environment
 
-OK, FAILED, USAGE, NOBODY, UNVERIFIED = range(5)
+OK, FAILED, USAGE, NOBODY, UNVERIFIED, UNAUTHORIZED = range(6)
 
 
 class Edgectl:
     """The program, with a home of its own."""
 
-    def __init__(self, broker_url, folder):
+    def __init__(self, broker_url, folder, **env):
         self.folder = folder
-        self.env = {"EDGECTL_HOME": str(folder / "home"), "MQTT_BROKER": broker_url}
+        self.env = {"EDGECTL_HOME": str(folder / "home"), "MQTT_BROKER": broker_url, **env}
 
     def start(self, *arguments):
         return Process([BUILD / "edgectl", *arguments], self.folder, self.env)

@@ -34,7 +34,9 @@ static void write_proof(struct saved *s)
     struct proof_head head = {.zone = bytes_of(&s->ours.zone_bytes),
                               .credential = bytes_of(&s->ours.credential),
                               .video = bytes_of(&s->ours.statement),
-                              .manifest = bytes_of(&s->ours.manifest)};
+                              .manifest = bytes_of(&s->ours.manifest),
+                              .receipt = bytes_of(&s->ours.receipt),
+                              .receipt_credential = bytes_of(&s->ours.receipt_credential)};
     assert_int_equal(proof_writer_init(&s->writer, &head), ERR_OK);
     for (uint32_t i = 0; i < SIZES_N; i++) {
         const struct cut_chunk *c = &s->ours.chunks[i];
@@ -218,6 +220,121 @@ static void test_pin_and_option_contradict(void **state)
     assert_int_equal(verify(s, key), STATUS_FAILED);
 }
 
+/* ------------------------------------------------------------------ the key changes */
+
+static void pin(const struct signed_bytes *zone)
+{
+    struct identity identity;
+    assert_int_equal(identity_open(&identity), ERR_OK);
+    assert_int_equal(identity_write(&identity, "zone", bytes_of(zone)), ERR_OK);
+}
+
+static void unpin(const struct saved *s)
+{
+    char path[OURS_PATH_BYTES + 16];
+    snprintf(path, sizeof(path), "%s/zone", s->home);
+    assert_int_equal(unlink(path), 0);
+}
+
+static const char *zone_key(const struct saved *s, char buf[static 64])
+{
+    b64_encode(slice_of(s->ours.zone.sign_pk.b, KEY_BYTES), buf);
+    return buf;
+}
+
+static void make_proof_again(struct saved *s)
+{
+    proof_writer_release(&s->writer);
+    write_proof(s);
+}
+
+static void test_proof_before_a_rotation(void **state)
+{
+    struct saved *s = *state;
+    char before[64], after[64];
+    zone_key(s, before);
+    ours_rotate(&s->ours);
+    zone_key(s, after);
+    pin(&s->ours.zone_bytes);
+    assert_int_equal(verify(s, NULL), STATUS_OK); /* the links are in the pin */
+    assert_int_equal(verify(s, before), STATUS_OK);
+    assert_int_equal(verify(s, after), STATUS_OK);
+    unpin(s);
+    assert_int_equal(verify(s, before), STATUS_OK);
+    assert_int_equal(verify(s, after), STATUS_UNVERIFIED); /* nobody shows the link */
+}
+
+static void test_proof_after_a_rotation(void **state)
+{
+    struct saved *s = *state;
+    char before[64], after[64];
+    zone_key(s, before);
+    ours_rotate(&s->ours);
+    ours_rotate(&s->ours);
+    zone_key(s, after);
+    struct credential c = ours_credential(&s->ours);
+    ours_sign_credential(&s->ours, &c);
+    make_proof_again(s);
+    assert_int_equal(verify(s, NULL), STATUS_OK); /* pinned: the first key */
+    unpin(s);
+    assert_int_equal(verify(s, before), STATUS_OK);
+    assert_int_equal(verify(s, after), STATUS_OK);
+    ours_rotate(&s->ours);
+    pin(&s->ours.zone_bytes); /* and one that came after it */
+    assert_int_equal(verify(s, NULL), STATUS_OK);
+    struct ours other;
+    ours_init(&other, false);
+    other.zone.zone_id.s[0] = 'x';
+    ours_rotate(&other);
+    pin(&other.zone_bytes);
+    assert_int_equal(verify(s, NULL), STATUS_UNVERIFIED);
+    ours_release(&other);
+}
+
+/* ------------------------------------------------------------------ revoked */
+
+static void keep_list(struct saved *s, uint64_t since_us)
+{
+    struct identity identity;
+    struct revocation entry = {OURS_SERIAL, since_us};
+    assert_int_equal(identity_open(&identity), ERR_OK);
+    ours_revoke(&s->ours, 3, 1000, &entry, 1);
+    assert_int_equal(identity_write(&identity, "revocations", bytes_of(&s->ours.revocations)),
+                     ERR_OK);
+}
+
+static void test_revoked_streamer(void **state)
+{
+    struct saved *s = *state;
+    assert_int_equal(verify(s, NULL), STATUS_OK);
+    assert_said(s, "\"revocations\": 0");
+    keep_list(s, 500);
+    assert_int_equal(verify(s, NULL), STATUS_UNVERIFIED);
+    assert_said(s, "streamer lea is revoked since 1970-01-01T00:00:00.000500Z, and no receipt");
+    assert_said(s, "\"revocations\": 3");
+    assert_said(s, "\"revocations_age_s\": ");
+    ours_receipt(&s->ours, 499);
+    make_proof_again(s);
+    assert_int_equal(verify(s, NULL), STATUS_OK);
+    assert_said(s, "\"whole\": true");
+    keep_list(s, 499);
+    assert_int_equal(verify(s, NULL), STATUS_UNVERIFIED);
+    ours_rotate(&s->ours); /* the list that is kept stays good */
+    pin(&s->ours.zone_bytes);
+    assert_int_equal(verify(s, NULL), STATUS_UNVERIFIED);
+    assert_said(s, "is revoked since");
+}
+
+static void test_receipt_in_a_proof_must_hold(void **state)
+{
+    struct saved *s = *state;
+    ours_receipt(&s->ours, 499);
+    s->ours.receipt.b[s->ours.receipt.len - 1] ^= 1;
+    make_proof_again(s);
+    assert_int_equal(verify(s, NULL), STATUS_UNVERIFIED);
+    assert_said(s, "receipt in the proof does not hold");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +347,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damaged_proof, setup, teardown),
         cmocka_unit_test_setup_teardown(test_zone_is_never_taken_from_the_proof, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pin_and_option_contradict, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_proof_before_a_rotation, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_proof_after_a_rotation, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_revoked_streamer, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_receipt_in_a_proof_must_hold, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ struct credential ours_credential(const struct ours *o)
                            .pk = o->streamer_key.pk,
                            .zone_id = o->zone.zone_id,
                            .key_epoch = o->zone.key_epoch,
-                           .serial = 7,
+                           .serial = OURS_SERIAL,
                            .not_before_us = 1000,
                            .not_after_us = 1000000};
     CHECK(id_parse(slice_str("lea"), &c.subject) == ERR_OK);
@@ -49,17 +49,87 @@ void ours_sign_statement(struct ours *o)
     o->stream = video_stream(&o->video);
 }
 
-static void make_zone(struct ours *o)
+static void sign_zone(struct ours *o)
 {
     uint8_t buf[OBJECT_BYTES_MAX];
     struct writer w = writer_of(buf, sizeof(buf));
+    zone_params_encode(&o->zone, &w);
+    finish(&o->zone_bytes, OBJECT_ZONE, &w, &o->zone_key);
+}
+
+static void make_zone(struct ours *o)
+{
     CHECK(id_parse(slice_str("zone1"), &o->zone.zone_id) == ERR_OK);
     o->zone.sign_pk = o->zone_key.pk;
     o->zone.box_pk = o->box_key.pk;
     o->zone.key_epoch = 1;
     o->zone.issued_us = 5;
-    zone_params_encode(&o->zone, &w);
-    finish(&o->zone_bytes, OBJECT_ZONE, &w, &o->zone_key);
+    sign_zone(o);
+}
+
+void ours_rotate(struct ours *o)
+{
+    uint8_t seed[KEY_BYTES] = {100}, buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    struct zone_params *z = &o->zone;
+    struct zone_link *link = &z->links[z->links_n++];
+    CHECK(z->links_n <= ZONE_LINKS_MAX);
+    seed[1] = (uint8_t)z->key_epoch;
+    *link = (struct zone_link){
+        .old_epoch = z->key_epoch, .old_pk = z->sign_pk, .new_epoch = z->key_epoch + 1};
+    struct signkey next;
+    signkey_from_seed(seed, &next);
+    link->new_pk = next.pk;
+    zone_link_body(&z->zone_id, link, &w);
+    link->sig = object_sign(OBJECT_ZONE_LINK, slice_of(buf, w.len), &o->zone_key);
+    z->sign_pk = next.pk;
+    z->key_epoch++;
+    o->zone_key = next;
+    sign_zone(o);
+}
+
+void ours_receipt(struct ours *o, uint64_t time_us)
+{
+    uint8_t buf[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf));
+    struct manifest manifest = chunk_cutter_manifest(&o->cutter);
+    struct receipt r = {.zone_id = o->zone.zone_id,
+                        .stream = o->stream,
+                        .last_chunk = manifest.chunks,
+                        .hash = o->video.manifest_hash,
+                        .time_us = time_us};
+    CHECK(id_parse(slice_str("e1"), &r.edge_id) == ERR_OK);
+    receipt_encode(&r, &w);
+    finish(&o->receipt, OBJECT_RECEIPT, &w, &o->edge_key);
+    struct credential c = ours_credential(o);
+    c.kind = CREDENTIAL_EDGE;
+    c.subject = r.edge_id;
+    c.pk = o->edge_key.pk;
+    c.serial = OURS_EDGE_SERIAL;
+    w = writer_of(buf, sizeof(buf));
+    credential_encode(&c, &w);
+    finish(&o->receipt_credential, OBJECT_CREDENTIAL, &w, &o->zone_key);
+}
+
+void ours_revoke(struct ours *o, uint64_t number, uint64_t issued_us,
+                 const struct revocation *entries, uint32_t n)
+{
+    uint8_t buf[OBJECT_BYTES_MAX], list[OBJECT_BYTES_MAX];
+    struct writer w = writer_of(buf, sizeof(buf)), l = writer_of(list, sizeof(list));
+    for (uint32_t i = 0; i < n; i++) {
+        write_u64(&l, entries[i].serial);
+        write_u64(&l, entries[i].since_us);
+    }
+    CHECK(!l.full);
+    struct revocations r = {.zone_id = o->zone.zone_id,
+                            .key_epoch = o->zone.key_epoch,
+                            .number = number,
+                            .issued_us = issued_us,
+                            .next_us = issued_us + 30 * 1000 * 1000,
+                            .n = n,
+                            .entries = slice_of(list, l.len)};
+    revocations_encode(&r, &w);
+    finish(&o->revocations, OBJECT_REVOCATIONS, &w, &o->zone_key);
 }
 
 void ours_init(struct ours *o, bool live)
@@ -70,6 +140,8 @@ void ours_init(struct ours *o, bool live)
     signkey_from_seed(seed, &o->zone_key);
     seed[0] = 2;
     signkey_from_seed(seed, &o->streamer_key);
+    seed[0] = 4;
+    signkey_from_seed(seed, &o->edge_key);
     seed[0] = 3;
     boxkey_from_secret(seed, &o->box_key);
     make_zone(o);
@@ -126,6 +198,8 @@ struct claim ours_claim(const struct ours *o)
     return (struct claim){.credential = bytes_of(&o->credential),
                           .statement = bytes_of(&o->statement),
                           .manifest = bytes_of(&o->manifest),
+                          .receipt = bytes_of(&o->receipt),
+                          .receipt_credential = bytes_of(&o->receipt_credential),
                           .video_id = &o->video.video_id};
 }
 

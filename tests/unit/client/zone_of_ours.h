@@ -17,10 +17,12 @@ static inline struct slice bytes_of(const struct signed_bytes *s)
 }
 
 struct ours {
-    struct signkey zone_key, streamer_key;
+    struct signkey zone_key, streamer_key, edge_key;
     struct boxkey box_key;
     struct zone_params zone;
     struct signed_bytes zone_bytes, credential, statement, manifest;
+    struct signed_bytes receipt, receipt_credential; /* ours_receipt */
+    struct signed_bytes revocations;                 /* ours_revoke */
     struct video video;
     struct hash stream;
     struct chunk_cutter cutter;
@@ -42,6 +44,15 @@ struct claim ours_claim(const struct ours *o);
 void ours_sign_statement(struct ours *o);
 void ours_sign_credential(struct ours *o, const struct credential *credential);
 struct credential ours_credential(const struct ours *o);
+
+/* ours_rotate: the zone's next key, epoch + 1: zone, zone_bytes and zone_key are of that one. */
+void ours_rotate(struct ours *o);
+/* ours_receipt: of the finished stream, by edge e1 with this serial. */
+enum { OURS_SERIAL = 7, OURS_EDGE_SERIAL = 20 };
+void ours_receipt(struct ours *o, uint64_t time_us);
+/* ours_revoke: a list of these, by the current key; next is 30 s after issued. */
+void ours_revoke(struct ours *o, uint64_t number, uint64_t issued_us,
+                 const struct revocation *entries, uint32_t n);
 
 /* folder_make: an empty folder in /tmp, and EDGECTL_HOME set to it; folder_remove: with all in it.
  */

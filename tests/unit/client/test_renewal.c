@@ -1,0 +1,119 @@
+/* When a credential is to be renewed, and which one takes its place. */
+#include "base/clock.h"
+#include "client/renewal.h"
+#include "tests/unit/client/zone_of_ours.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const uint64_t HOUR_US = 3600u * 1000 * 1000;
+
+struct fixture {
+    struct ours ours;
+    struct identity identity;
+    struct session session; /* says nothing: what is in home is enough */
+    struct follow follow;
+    struct streamer streamer;
+    struct renewal renewal;
+    struct credential credential;
+    char home[OURS_PATH_BYTES];
+};
+
+/* A credential with so much of its three hours left is kept in home. */
+static void keep(struct fixture *f, uint64_t left_us)
+{
+    f->credential.not_after_us = clock_utc_us() + left_us;
+    f->credential.not_before_us = f->credential.not_after_us - 3 * HOUR_US;
+    f->credential.serial++;
+    ours_sign_credential(&f->ours, &f->credential);
+    assert_int_equal(identity_write(&f->identity, "credential", bytes_of(&f->ours.credential)),
+                     ERR_OK);
+}
+
+/* And is the one in use. */
+static void use(struct fixture *f, uint64_t left_us)
+{
+    keep(f, left_us);
+    f->streamer.key = f->ours.streamer_key;
+    f->streamer.len = f->ours.credential.len;
+    memcpy(f->streamer.bytes, f->ours.credential.b, f->streamer.len);
+    assert_int_equal(credential_open(slice_of(f->streamer.bytes, f->streamer.len), &f->ours.zone,
+                                     &f->streamer.credential),
+                     ERR_OK);
+    renewal_init(&f->renewal, &f->follow, &f->streamer);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    ours_init(&f->ours, false);
+    folder_make(f->home);
+    assert_int_equal(identity_open(&f->identity), ERR_OK);
+    f->credential = ours_credential(&f->ours);
+    f->follow =
+        (struct follow){.session = &f->session, .identity = &f->identity, .zone = &f->ours.zone};
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    folder_remove(f->home);
+    ours_release(&f->ours);
+    free(f);
+    return 0;
+}
+
+static void test_due(void **state)
+{
+    (void)state;
+    struct credential c = {.not_before_us = 100, .not_after_us = 400};
+    assert_int_equal(renewal_due_us(&c), 300);
+    c.not_after_us = 100;
+    assert_int_equal(renewal_due_us(&c), 100);
+    c = (struct credential){.not_after_us = UINT64_MAX};
+    assert_true(renewal_due_us(&c) > UINT64_MAX / 2);
+}
+
+static void test_not_before_it_is_due(void **state)
+{
+    struct fixture *f = *state;
+    use(f, HOUR_US + 60u * 1000 * 1000);
+    keep(f, 3 * HOUR_US);
+    renewal_start(&f->renewal);
+    assert_false(renewal_step(&f->renewal, 1));
+    assert_int_equal(f->streamer.credential.serial, f->credential.serial - 1);
+}
+
+static void test_newer_one_in_home_is_taken(void **state)
+{
+    struct fixture *f = *state;
+    use(f, HOUR_US / 2);
+    keep(f, 3 * HOUR_US);
+    assert_true(renewal_step(&f->renewal, 1));
+    assert_int_equal(f->streamer.credential.serial, f->credential.serial);
+    assert_true(
+        slice_eq(slice_of(f->streamer.bytes, f->streamer.len), bytes_of(&f->ours.credential)));
+    assert_false(renewal_step(&f->renewal, 2));
+    use(f, HOUR_US / 2);
+    keep(f, 3 * HOUR_US);
+    renewal_start(&f->renewal);
+    assert_int_equal(f->streamer.credential.serial, f->credential.serial);
+}
+
+#define IN_HOME(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_due),
+        IN_HOME(test_not_before_it_is_due),
+        IN_HOME(test_newer_one_in_home_is_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
