@@ -17,6 +17,7 @@ def fresh_id():
 
 def no_delay(_client, _userdata, sock):
     """Or every second small message waits 40 ms for the acknowledgement of the first."""
+    sock = getattr(sock, "_socket", sock)  # of a websocket
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
@@ -43,18 +44,31 @@ class Message:
         return f"<{self.topic} {self.payload[:300]!r}>"
 
 
+class NotLetIn(AssertionError):
+    """The broker refuses the connection."""
+
+
 class Client:
     """One connection. Messages wait in an inbox until somebody expects them."""
 
-    def __init__(self, port, prefix="", client_id=None):
+    def __init__(self, port, prefix="", client_id=None, login=None, tls=None, transport="tcp", will=None):
+        """login: (user, password); tls: the file of a CA; will: (topic, payload)."""
         self.id = client_id or fresh_id()
         self.prefix = prefix + "/" if prefix else ""
         self._inbox = []
         self._changed = threading.Condition()
-        self._subscribed = set()
-        self._connections = 0
+        self._subscribed = {}
+        self._connections = self._losses = 0
+        self._refused = False
         self._filters = {}
-        self._mqtt = mqtt.Client(client_id=self.id)
+        self._mqtt = mqtt.Client(client_id=self.id, transport=transport)
+        if login:
+            self._mqtt.username_pw_set(*login)
+        if tls:
+            self._mqtt.tls_set(str(tls))
+        if will:
+            self._mqtt.will_set(*will, qos=1)
+        self._mqtt.on_disconnect = self._on_disconnect
         self._mqtt.max_inflight_messages_set(64)
         self._mqtt.reconnect_delay_set(1, 1)
         self._mqtt.on_socket_open = no_delay
@@ -87,6 +101,12 @@ class Client:
             client.subscribe(list(self._filters.items()))
         with self._changed:
             self._connections += rc == 0
+            self._refused = self._refused or rc != 0
+            self._changed.notify_all()
+
+    def _on_disconnect(self, _client, _userdata, _rc):
+        with self._changed:
+            self._losses += 1
             self._changed.notify_all()
 
     def _on_message(self, _client, _userdata, message):
@@ -95,9 +115,9 @@ class Client:
             self._inbox.append(Message(topic, message.payload))
             self._changed.notify_all()
 
-    def _on_subscribe(self, _client, _userdata, mid, _granted):
+    def _on_subscribe(self, _client, _userdata, mid, granted):
         with self._changed:
-            self._subscribed.add(mid)
+            self._subscribed[mid] = granted
             self._changed.notify_all()
 
     def _wait(self, condition, timeout, what):
@@ -108,7 +128,19 @@ class Client:
     # --- asking
 
     def wait_connected(self, times):
-        self._wait(lambda: self._connections >= times, TIMEOUT_S, lambda: "connected")
+        self._wait(lambda: self._connections >= times or self._refused, TIMEOUT_S, lambda: "connected")
+        if self._refused:
+            self._mqtt.disconnect()
+            self._mqtt.loop_stop()
+            raise NotLetIn(self.id)
+
+    def wait_lost(self):
+        """Until the broker has thrown us out."""
+        self._wait(lambda: self._losses > 0, TIMEOUT_S, lambda: "disconnected")
+
+    @property
+    def losses(self):
+        return self._losses
 
     @property
     def connections(self):
@@ -122,14 +154,25 @@ class Client:
         self._wait(lambda: mid in self._subscribed, TIMEOUT_S, lambda: f"subscribed to {topics}")
         return self
 
-    def publish(self, topic, payload, qos=1):
+    def may_subscribe(self, topic):
+        """Subscribe to one filter; whether the broker grants it."""
+        _, mid = self._mqtt.subscribe(self.prefix + topic, 1)
+        self._wait(lambda: mid in self._subscribed, TIMEOUT_S, lambda: f"answered about {topic}")
+        return self._subscribed[mid][0] < 128
+
+    def publish(self, topic, payload, qos=1, retain=False):
         if isinstance(payload, (dict, list)):
             payload = json.dumps(payload, ensure_ascii=False)
-        return self._mqtt.publish(self.prefix + topic, payload, qos=qos)
+        return self._mqtt.publish(self.prefix + topic, payload, qos=qos, retain=retain)
 
     def publish_wait(self, topic, payload):
         """Returns once the broker has the message."""
         self.publish(topic, payload).wait_for_publish(TIMEOUT_S)
+
+    def forget(self, topic):
+        """The broker keeps nothing of that topic for who comes later."""
+        message = self._mqtt.publish(self.prefix + topic, b"", qos=1, retain=True)
+        message.wait_for_publish(TIMEOUT_S)
 
     def take(self, topic, predicate=None):
         """The first waiting message of that topic for which predicate holds, or None."""

@@ -202,20 +202,31 @@ class AuthEdge:
     def secret(self):
         return bytes.fromhex(self.secret_file.read_text().strip())
 
-    def add_user(self, name, password):
-        password_file = self.folder / f"password-{secrets.token_hex(4)}"
-        password_file.write_text(password + "\n")
+    def run(self, *words):
+        """One of the operator's commands, beside the serving process or without one."""
         done = subprocess.run(
-            [BUILD / "auth_edge", "user", "add", name]
-            + ["--password-file", password_file, "--data", self.folder],
+            [BUILD / "auth_edge", *words, "--data", self.folder],
             cwd=self.folder,
             env=clean_environment(),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S,
         )
-        password_file.unlink()
         assert not SANITIZER.search(done.stderr), done.stderr
+        return done
+
+    def must_run(self, *words):
+        """Its output; it must succeed."""
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def add_user(self, name, password):
+        password_file = self.folder / f"password-{secrets.token_hex(4)}"
+        password_file.write_text(password + "\n")
+        done = self.run("user", "add", name, "--password-file", password_file)
+        password_file.unlink()
         return done
 
     def spawn(self):
@@ -312,6 +323,7 @@ class PyZone:
         self.tamper = None  # a function of the reply to auth/zone
         self.enrolled = {}
         self.epoch = 1
+        self.links = []
         self.signed = self.key.signed("zone", self.body())
         self.params = trust.open_zone(self.signed)
         self.client = Client(broker.port, prefix)
@@ -324,8 +336,23 @@ class PyZone:
         box_pk = trust.crypto_scalarmult_base(self.box_seed)
         return trust.encode(
             "zone", zone_id=self.id, sign_pk=self.key.pk, box_pk=box_pk,
-            key_epoch=self.epoch, issued=trust.now_us(), links=[],
+            key_epoch=self.epoch, issued=trust.now_us(), links=self.links,
         )  # fmt: skip
+
+    def rotate(self):
+        """A new key, linked to the old one, which is returned."""
+        old, self.key = self.key, trust.Key()
+        self.links.append(trust.link(self.id, old, self.epoch, self.key.pk))
+        self.epoch += 1
+        self.signed = self.key.signed("zone", self.body())
+        self.params = trust.open_zone(self.signed)
+        return old
+
+    def revoke(self, number, revoked, key=None, epoch=None):
+        """Publish a list of {serial: since}; key and epoch for one that should not count."""
+        data = trust.revocations(key or self.key, self.id, epoch or self.epoch, number, revoked)
+        self.client.publish("auth/revocations", {"revocations": trust.b64(data)})
+        return data
 
     def credential(self, pk, subject, kind=trust.STREAMER, name=None, key=None, **over):
         """A signed credential; `over` and `key` for those that should not exist."""

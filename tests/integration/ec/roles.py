@@ -40,6 +40,12 @@ def login(client, zone, key, user, password):
     return trust.unb64(reply.get("ownerbase64"))
 
 
+def renewal_request(zone, key, client_id, credential, **sign):
+    """The inner object of a renewal, and the hash of its request."""
+    fields = {"renew": trust.b64(credential), "pk": trust.b64(key.pk), "client_id": client_id}
+    return trust.sign_request(key, "auth/user", zone["zone_id"], fields, **sign)
+
+
 def ping(client, timeout=TIMEOUT_S, want=1):
     """{edge id: answer} of at least `want` edges."""
     topic = f"video/request/ping/{client.id}"
