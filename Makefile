@@ -4,7 +4,7 @@
 # auth_edge/ and client/ one program each, tests/unit/<room>/test_*.c one test
 # program each. A new file needs no line here; a new third-party library does.
 
-ROOT_GOALS := all deps unit integration test run check-fast lint san tsan install format clean help
+ROOT_GOALS := all deps unit integration test run check-fast lint san tsan install certs format clean help
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -17,6 +17,7 @@ B ?= build$(if $(SAN),/$(SAN))
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 PYTHON := /usr/bin/python3
+WORKERS ?= 2#   integration tests at a time: they wait more than they compute
 Q := $(if $(V),,@)
 
 # A make inside a recipe: parallel, unless the caller has said -j itself.
@@ -30,7 +31,8 @@ pkg_libs = $(shell pkg-config --libs $(1) 2>/dev/null)
 LIBS_edge := libsodium libcjson sqlite3
 LIBS_auth_edge := libsodium libcjson sqlite3 libcurl libcrypto
 LIBS_edgectl := libsodium libcjson libavformat libavcodec libavutil
-LIBS_ALL := $(sort $(LIBS_edge) $(LIBS_auth_edge) $(LIBS_edgectl))
+LIBS_edge_thumbnail := libavformat libavcodec libavutil libswscale libseccomp
+LIBS_ALL := $(sort $(LIBS_edge) $(LIBS_auth_edge) $(LIBS_edgectl) $(LIBS_edge_thumbnail))
 LIBS_PAHO := -lpaho-mqtt3as# has no pkg-config file in Debian
 
 FLAGS_SAN_ := -O2 -D_FORTIFY_SOURCE=2
@@ -57,29 +59,32 @@ USES_base := base
 SRC_edge := $(wildcard edge/*.c edge/*/*.c)
 SRC_auth_edge := $(wildcard auth_edge/*.c auth_edge/*/*.c)
 SRC_edgectl := $(wildcard client/*.c client/*/*.c)
+SRC_edge_thumbnail := $(wildcard thumbnail/*.c)
 SRC_LIB := $(foreach r,$(ROOMS),$(wildcard lib/$r/*.c))
 SRC_TEST := $(wildcard tests/unit/*/*.c)
-SRC_ALL := $(SRC_LIB) $(SRC_edge) $(SRC_auth_edge) $(SRC_edgectl) $(SRC_TEST)
+SRC_ALL := $(SRC_LIB) $(SRC_edge) $(SRC_auth_edge) $(SRC_edgectl) $(SRC_edge_thumbnail) $(SRC_TEST)
 HEADERS := $(wildcard lib/*/*.h edge/*.h edge/*/*.h auth_edge/*.h auth_edge/*/*.h \
-	client/*.h client/*/*.h tests/unit/*.h tests/unit/*/*.h)
+	client/*.h client/*/*.h thumbnail/*.h tests/unit/*.h tests/unit/*/*.h)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 archives = $(foreach r,$(1),$(if $(wildcard lib/$r/*.c),$(B)/lib/lib$r.a))
 PROGRAMS := $(if $(wildcard edge/main.c),$(B)/edge) \
 	$(if $(wildcard auth_edge/main.c),$(B)/auth_edge) \
-	$(if $(wildcard client/main.c),$(B)/edgectl)
+	$(if $(wildcard client/main.c),$(B)/edgectl) \
+	$(if $(wildcard thumbnail/main.c),$(B)/edge_thumbnail)
 
 # A test of a program's room links what that program is made of, but its main.
 TESTED_edge := $(filter-out edge/main.c,$(SRC_edge))
 TESTED_auth_edge := $(filter-out auth_edge/main.c,$(SRC_auth_edge))
 TESTED_client := $(filter-out client/main.c,$(SRC_edgectl))
+TESTED_thumbnail := $(filter-out thumbnail/main.c,$(SRC_edge_thumbnail))
 TEST_ROOMS := $(sort $(patsubst tests/unit/%/,%,$(dir $(SRC_TEST))))
 TESTS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/*/test_*.c))
 
 # --- building ----------------------------------------------------------------
 
-all: $(PROGRAMS) ## build the programs: build/edge, build/auth_edge, build/edgectl (default)
+all: $(PROGRAMS) ## build the programs: build/edge, auth_edge, edgectl, edge_thumbnail (default)
 	@:
 
 # Changes when the compiler or its flags do, and then everything is built anew.
@@ -109,7 +114,7 @@ $(B)/$(1): $(call obj,$(SRC_$(1))) $(call archives,$(ROOMS))
 	@echo "  ld $$@"
 	$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(LIBS_PAHO) $(call pkg_libs,$(LIBS_$(1)))
 endef
-$(foreach p,edge auth_edge edgectl,$(eval $(call program_rule,$p)))
+$(foreach p,edge auth_edge edgectl edge_thumbnail,$(eval $(call program_rule,$p)))
 
 # Tests: beside the test_*.c, a room may have files that its tests share.
 define test_room_rule
@@ -151,7 +156,7 @@ unit: $(UNIT) ## run the unit tests (ROOM=base TEST=map: some of them)
 integration: all ## run the integration tests against a real broker
 ifneq ($(wildcard tests/integration/test_*.py),)
 	@EDGE_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
-	  $(PYTHON) -m pytest -q -p no:cacheprovider tests/integration
+	  $(PYTHON) -m pytest -q -n $(WORKERS) -p no:cacheprovider tests/integration
 else
 	@echo "integration: there are no tests"
 endif
@@ -182,7 +187,7 @@ headers: $(HEADER_STAMPS)
 -include $(HEADER_STAMPS:.ok=.d)
 
 # Unit tests that start a real broker and wait for its time-outs are left to `make unit`.
-BROKER_TESTS := $(addprefix $(B)/tests/bus/test_,bus reconnect will tls)
+BROKER_TESTS := $(addprefix $(B)/tests/bus/test_,bus reconnect will tls login)
 
 check-fast: ## format, headers, includes, purity, sizes, unit tests: seconds on a built tree
 	@scripts/check-format.sh $(B)/format.ok $(SRC_ALL) $(HEADERS)
@@ -225,6 +230,11 @@ format: ## lay out every C file as .clang-format says
 install: all ## install the programs under PREFIX (/usr/local), DESTDIR before it
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+
+certs: export CERTS := $(CERTS)
+certs: export HOSTS := $(HOSTS)
+certs: ## a development CA and a broker's certificate in CERTS (run/certs), for HOSTS besides localhost
+	@scripts/certs.sh
 
 clean: ## remove what was built
 	rm -rf $(B)

@@ -8,6 +8,7 @@ if ! command -v clang-format >/dev/null; then
 fi
 stamp=$1
 shift
+case $stamp in *.ok) ;; *) echo "check-format: a STAMP ends in .ok, $stamp does not" >&2; exit 2 ;; esac
 if [ -e "$stamp" ] && [ -z "$(find .clang-format scripts/check-format.sh -newer "$stamp")" ]; then
     files=$(find "$@" -newer "$stamp")
 else

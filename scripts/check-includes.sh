@@ -13,6 +13,7 @@ room edge/store/ base/ trust/ wire/ flow/ edge/core/ edge/store/
 room edge/       base/ trust/ wire/ flow/ bus/ edge/
 room auth_edge/  base/ trust/ wire/ flow/ bus/ auth_edge/
 room client/     base/ trust/ wire/ flow/ bus/ client/
+room thumbnail/  base/ trust/ thumbnail/
 room bench/fill/ base/ trust/ wire/ flow/ edge/core/ edge/store/ bench/
 room bench/      base/ trust/ wire/ flow/ bench/
 
@@ -24,18 +25,21 @@ one cJSON.h       lib/wire/json.c
 one cjson/        lib/wire/json.c
 one MQTTAsync.h   lib/bus/paho.c bench/ref/on_paho.h
 one mosquitto.h   bench/ref/on_mosquitto.h
-one sqlite3.h     edge/store/sqlite.c auth_edge/store.c bench/ref/ingest.h bench/ref/sqlite_alone.c
+one sqlite3.h     edge/store/sqlite.c auth_edge/db.c bench/ref/ingest.h bench/ref/sqlite_alone.c
 one curl/         auth_edge/http.c
-one openssl/      auth_edge/jws.c
-one libavformat/  client/media.c
-one libavcodec/   client/media.c
-one libavutil/    client/media.c
+one openssl/      auth_edge/jws.c auth_edge/pbkdf2.c
+one libavformat/  client/media.c thumbnail/picture.c
+one libavcodec/   client/media.c thumbnail/picture.c
+one libavutil/    client/media.c thumbnail/picture.c
+one libswscale/   thumbnail/picture.c
+one seccomp.h     thumbnail/jail.c
 one microhttpd.h  edge/http.c
 
 purelibc assert ctype errno inttypes limits math stdalign stdarg stdatomic stdbool stddef stdint
 purelibc stdio stdlib stdnoreturn string time
 libc arpa/inet dirent fcntl fnmatch getopt libgen locale netdb netinet/in netinet/tcp poll pthread
-libc malloc pwd sched semaphore signal spawn strings sys/epoll sys/eventfd sys/file sys/ioctl sys/mman sys/poll
+libc malloc pwd sched semaphore signal spawn strings sys/epoll sys/eventfd sys/file sys/ioctl sys/mman
+libc sys/pidfd sys/poll sys/syscall
 libc sys/prctl sys/random sys/resource sys/select sys/signalfd sys/socket sys/stat sys/statvfs
 libc sys/sysinfo sys/time sys/timerfd sys/types sys/uio sys/un sys/utsname sys/vfs sys/wait
 libc termios threads ucontext unistd

@@ -9,7 +9,7 @@ found() {
 }
 # Written so that this file does not find itself.
 notes='(^|[^A-Za-z_])(T[O]DO|F[I]XME|X[X]X)($|[^A-Za-z_X])'
-for place in lib edge auth_edge client tests schema scripts mosquitto deploy docs Makefile README.md; do
+for place in lib edge auth_edge client thumbnail tests schema scripts mosquitto deploy docs Makefile README.md; do
     [ ! -e $place ] || found -I "$notes" $place
 done
 found --include='*.c' --include='*.h' --include='*.py' --include='*.sh' \

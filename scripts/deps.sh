@@ -7,8 +7,8 @@ set -eu
 
 run='gcc libc6-dev pkg-config util-linux procps mosquitto sqlite3 ffmpeg ca-certificates
      libpaho-mqtt-dev libsodium-dev libcjson-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev
-     libavformat-dev libavcodec-dev libavutil-dev'
-test='libcmocka-dev python3 python3-pytest python3-paho-mqtt python3-nacl
+     libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libseccomp-dev'
+test='libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-nacl
       python3-cryptography openssl'
 lint='clang clang-format clang-tidy valgrind'
 bench='libmosquitto-dev nginx-light iproute2 linux-perf python3'

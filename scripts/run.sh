@@ -218,6 +218,8 @@ row_of() { # ID EDGE: the part of the edge's list that is about it, empty if it 
 at_both() { row_of "$id" edge2 | grep -Eq '"edges": "(edge1,edge2|edge2,edge1)"'; }
 gone() { [ -z "$(row_of "$gone_id" edge1)" ] && [ -z "$(row_of "$gone_id" edge2)" ]; }
 wait_for "$COPY_S_MAX" "the second copy, at edge2," at_both
+pictured=no # nothing can be made of a VIDEO without pictures
+if row_of "$id" edge1 | grep -q '"thumbnail": "data:image/jpeg'; then pictured=yes; fi
 gone_id=gone-$(date +%s)-$$
 in_turn "$ctl" upload "$0" --id "$gone_id" --edge edge1 --json >"$dir/log/gone.json"
 in_turn "$ctl" delete "$gone_id" --json >"$dir/log/delete.json"
@@ -239,6 +241,7 @@ say ""
 say "SHA-256 in   $sha_in"
 say "SHA-256 out  $sha_out"
 say "proof checked offline: $verified; both live viewers verified every part: $viewers_ok"
+say "thumbnail made and signed by edge1, as the streamer allowed: $pictured"
 say "$id is held by both edges; $gone_id was deleted, and neither lists it"
 say ""
 
