@@ -20,7 +20,7 @@
 enum {
     LOOK_EVERY_US = 10 * 1000 * 1000,
     LASTS_US = 40 * 1000 * 1000,
-    SETTLE_S = 30 * 60,
+    SETTLE_S = 90 * 60, /* an hour, when all were off for so long that their horizons leap */
     FAILURE_BYTES = 400,
 };
 
