@@ -1,4 +1,4 @@
-"""Where the edge's time goes while it relays and while it takes uploads: perf, by symbol."""
+"""Where the edge's time goes while it relays, takes uploads and serves a video: perf, by symbol."""
 
 import re
 import shutil
@@ -61,8 +61,11 @@ def profile(b):
         return
     c = b.cluster
     seconds = b.pick(3, 1.5)
-    for name, load in (("relay", {"mode": "live"}), ("ingest", {"mode": "upload", "streams": 8})):
+    for name, load in (("relay", {"mode": "live"}), ("ingest", {"mode": "upload", "streams": 8}),
+                       ("watch", {"mode": "watch", "id": "one", "window": 1 << 20})):
         edge = c.edge()
+        if name == "watch":
+            c.load("upload", streams=1, chunks=b.pick(100, 20), id="one")
         found, why = record(c, edge, seconds, {**load, "seconds": seconds + 1.5})
         if not found:
             b.skip("profile", name, f"perf does not work here: {why or 'no samples'}")
