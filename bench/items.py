@@ -291,14 +291,30 @@ def control(b):
             return r
         return run
 
+    def beside_paho(**live):
+        """The same ping of an edge that has nothing else to do, while the reference relays."""
+        def run():
+            c.edge()
+            relay_paho = c.reference("relay_paho", "verify")
+            busy = c.background("live", seconds=seconds + 1, warm_ms=800, **REF, **live)
+            time.sleep(0.8)
+            r = c.ping(seconds=seconds, warm_ms=200)
+            c.end_load(busy)
+            c.end(relay_paho)
+            return r
+        return run
+
     rate = round(0.8 * knee(b)["edge"])
-    got = b.contend("control", {"saturated": under(), "80 % of the knee": under(rate=rate)},
+    got = b.contend("control", {"saturated": under(), "80 % of the knee": under(rate=rate),
+                                "the same by Paho": beside_paho(rate=rate)},
                     rounds=min(b.rounds, 3))
     for name, most in (("saturated", 20), ("80 % of the knee", 5)):
         carried = b.median([r["busy"] for r in got[name]], "parts_per_s")
         b.note("control", f"relay {name}: {carried:.0f} parts/s went through meanwhile")
         p99 = b.median(got[name], "p99_us") / 1e3
         b.value("control", f"ping p99, relay {name}", "ms", p99, f"≤ {most} ms", p99 <= most)
+    b.value("control", "  while a Paho relay does that, and the edge nothing", "ms",
+            b.median(got["the same by Paho"], "p99_us") / 1e3)
     starvation(b)
 
 
