@@ -12,7 +12,7 @@ void core_keep(struct core *core, const char *key, struct slice value)
 {
     struct storage_op *op = storage_op_new(STORAGE_META_PUT, TOKEN_OF(TOKEN_META, 0));
     CHECK(strlen(key) < sizeof(op->u.meta_put.key));
-    strcpy(op->u.meta_put.key, key);
+    memcpy(op->u.meta_put.key, key, strlen(key) + 1);
     op->u.meta_put.value = arena_copy(&op->arena, value);
     core_store(core, op);
 }
