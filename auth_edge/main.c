@@ -108,18 +108,6 @@ static int print_help(void)
     return EXIT_SUCCESS;
 }
 
-static int complain(const char *text)
-{
-    fprintf(stderr, "auth_edge: %s\n", text);
-    return EXIT_FAILURE;
-}
-
-static int misuse(const char *text)
-{
-    fprintf(stderr, "auth_edge: %s; see auth_edge --help\n", text);
-    return EXIT_USAGE;
-}
-
 /* --- serving --------------------------------------------------------------------- */
 
 /* "auth-<zone>-<random>", cut to an id's length. */
@@ -186,9 +174,9 @@ static int run_service(struct folder *folder, struct zone *zone, struct provider
              broker.broker);
     enum err err = service_run(&service);
     if (err == ERR_FORMAT)
-        return misuse("--mqtt-broker is no address of a broker");
+        return operator_misuse("--mqtt-broker is no address of a broker");
     if (err != ERR_OK)
-        return complain(strerror(errno));
+        return operator_complain(strerror(errno));
     return EXIT_SUCCESS;
 }
 
@@ -217,7 +205,7 @@ static bool open_supabase(struct provider **ret)
         return false;
     config.key = key;
     if (supabase_open(&config, ret, error) != ERR_OK) {
-        complain(error);
+        operator_complain(error);
         return false;
     }
     log_line(LOG_INFO, "tokens are checked with Supabase at %s", config.url);
@@ -245,7 +233,7 @@ static int serve_folder(struct folder *folder)
     uint8_t broker_key[KEY_BYTES];
     char error[FOLDER_ERROR_BYTES];
     if (accounts && folder_broker_key(folder, false, broker_key, error) != ERR_OK)
-        return complain(error);
+        return operator_complain(error);
     struct zone_config config = {
         .params = &folder->zone,
         .keys = &folder->keys,
@@ -258,7 +246,7 @@ static int serve_folder(struct folder *folder)
         .clients = store_clients(folder->store),
     };
     if (store_answered_until(folder->store, &config.answered_until_us) != ERR_OK)
-        return complain(store_error(folder->store));
+        return operator_complain(store_error(folder->store));
     struct provider *local, *supabase;
     if (!open_supabase(&supabase))
         return EXIT_FAILURE;
@@ -271,7 +259,7 @@ static int serve_folder(struct folder *folder)
         local->close(local);
         zone_free(zone);
     } else {
-        complain("the login worker cannot be started: no thread or memory left");
+        operator_complain("the login worker cannot be started: no thread or memory left");
     }
     if (supabase)
         supabase->close(supabase);
@@ -283,13 +271,14 @@ static int command_run(const struct operator_settings *settings)
 {
     struct folder folder;
     if (!topic_prefix_ok(slice_str(config_text(options, "topic-prefix"))))
-        return misuse("--topic-prefix takes levels of A-Z a-z 0-9 _ - joined by /");
+        return operator_misuse("--topic-prefix takes levels of A-Z a-z 0-9 _ - joined by /");
     if (config_flag(options, "broker-accounts") && config_flag(options, "allow-token-reply-ids"))
-        return misuse("--broker-accounts and --allow-token-reply-ids do not go together: a locked "
-                      "broker lets nobody read what is sent to a token");
+        return operator_misuse(
+            "--broker-accounts and --allow-token-reply-ids do not go together: a locked "
+            "broker lets nobody read what is sent to a token");
     if (config_flag(options, "broker-accounts") && !config_text(options, "mqtt-user"))
-        return misuse("--broker-accounts needs --mqtt-user " BROKER_USER_AUTH
-                      " and --mqtt-password-file broker.auth, which broker init made");
+        return operator_misuse("--broker-accounts needs --mqtt-user " BROKER_USER_AUTH
+                               " and --mqtt-password-file broker.auth, which broker init made");
     service_block_signals();
     if (!operator_open(settings, true, &folder))
         return EXIT_FAILURE;
@@ -349,9 +338,9 @@ int main(int argc, char **argv)
     lengthen_data_flag(argc, argv);
     int status = EXIT_USAGE;
     if (config_load(options, argc - 1, argv + 1, args, &n, error) != ERR_OK)
-        misuse(error);
+        operator_misuse(error);
     else if (crypto_init() != ERR_OK)
-        status = complain("the system gives no random numbers");
+        status = operator_complain("the system gives no random numbers");
     else
         status = command(args, n);
     config_release(options);

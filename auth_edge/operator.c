@@ -18,13 +18,13 @@ struct call {
     const char *const *args; /* what follows the command's words */
 };
 
-static int complain(const char *text)
+int operator_complain(const char *text)
 {
     fprintf(stderr, "auth_edge: %s\n", text);
     return EXIT_FAILURE;
 }
 
-static int misuse(const char *text)
+int operator_misuse(const char *text)
 {
     fprintf(stderr, "auth_edge: %s; see auth_edge --help\n", text);
     return EXIT_USAGE;
@@ -58,7 +58,7 @@ bool operator_open(const struct operator_settings *settings, bool may_create, st
     config.may_create = may_create;
     config.now_us = clock_utc_us();
     if (folder_open(&config, ret, error) != ERR_OK) {
-        complain(error);
+        operator_complain(error);
         return false;
     }
     if (ret->created)
@@ -86,7 +86,7 @@ static int show(const struct call *call)
         return EXIT_FAILURE;
     CLEANUP(mem_free_ptr) struct revoked *list = mem_alloc(sizeof(*list));
     if (store_revoked(folder.store, list) != ERR_OK) {
-        complain(store_error(folder.store));
+        operator_complain(store_error(folder.store));
         folder_close(&folder);
         return EXIT_FAILURE;
     }
@@ -124,7 +124,7 @@ static int key_rotate(const struct call *call)
         printf("back up %s again: zone.key is another one now\n", folder.path);
     }
     folder_close(&folder);
-    return err == ERR_OK ? EXIT_SUCCESS : complain(error);
+    return err == ERR_OK ? EXIT_SUCCESS : operator_complain(error);
 }
 
 static int secret_rotate(const struct call *call)
@@ -138,7 +138,7 @@ static int secret_rotate(const struct call *call)
         printf("copy %s/zone.secret to every edge; with the old one nobody enrols any more\n",
                folder.path);
     folder_close(&folder);
-    return err == ERR_OK ? EXIT_SUCCESS : complain(error);
+    return err == ERR_OK ? EXIT_SUCCESS : operator_complain(error);
 }
 
 /* --- edges and streamers --------------------------------------------------------- */
@@ -187,7 +187,7 @@ static int list_of(const struct call *call, enum credential_kind kind)
         print_cells(true, header, kind == CREDENTIAL_EDGE ? CELLS_MAX - 1 : CELLS_MAX);
     while ((err = store_principal_next(folder.store, kind, p.id.s, &p)) == ERR_OK)
         print_principal(terminal, kind, &p);
-    int status = err == ERR_UNKNOWN ? EXIT_SUCCESS : complain(store_error(folder.store));
+    int status = err == ERR_UNKNOWN ? EXIT_SUCCESS : operator_complain(store_error(folder.store));
     folder_close(&folder);
     return status;
 }
@@ -212,7 +212,7 @@ static int say_revoking(const struct folder *folder, enum err err, const char *w
         return EXIT_FAILURE;
     }
     if (err != ERR_OK && err != ERR_LIMIT)
-        return complain(store_error(folder->store));
+        return operator_complain(store_error(folder->store));
     if (err == ERR_OK) {
         printf("%s %s: %s; %u of its credentials are revoked by this (list %llu, %u of %d)\n", word,
                id, now_it, done->serials, (unsigned long long)done->number, done->listed,
@@ -226,15 +226,22 @@ static int say_revoking(const struct folder *folder, enum err err, const char *w
     return EXIT_FAILURE;
 }
 
+/* The id that the command names, and the folder. EXIT_SUCCESS, or what to exit with. */
+static int open_for_id(const struct call *call, struct id *ret_id, struct folder *ret_folder)
+{
+    if (id_parse(slice_str(call->args[0]), ret_id) != ERR_OK)
+        return operator_misuse("that is no id");
+    return operator_open(call->settings, false, ret_folder) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int revoke_one(const struct call *call, enum credential_kind kind)
 {
     struct id id;
     struct folder folder;
     struct store_revoking done;
-    if (id_parse(slice_str(call->args[0]), &id) != ERR_OK)
-        return misuse("that is no id");
-    if (!operator_open(call->settings, false, &folder))
-        return EXIT_FAILURE;
+    int opened = open_for_id(call, &id, &folder);
+    if (opened != EXIT_SUCCESS)
+        return opened;
     enum err err = store_revoke(folder.store, kind, &id, clock_utc_us(), &done);
     int status = say_revoking(&folder, err, kind == CREDENTIAL_EDGE ? "edge" : "streamer", id.s,
                               "gets no credential any more", &done);
@@ -257,12 +264,11 @@ static int edge_rekey(const struct call *call)
     struct id id;
     struct folder folder;
     struct store_revoking done;
-    if (id_parse(slice_str(call->args[0]), &id) != ERR_OK)
-        return misuse("that is no id");
-    if (!operator_open(call->settings, false, &folder))
-        return EXIT_FAILURE;
+    int opened = open_for_id(call, &id, &folder);
+    if (opened != EXIT_SUCCESS)
+        return opened;
     enum err err = store_rekey(folder.store, &id, clock_utc_us(), &done);
-    int status = err == ERR_LIMIT ? complain(store_error(folder.store))
+    int status = err == ERR_LIMIT ? operator_complain(store_error(folder.store))
                                   : say_revoking(&folder, err, "edge", id.s,
                                                  "the next key that enrols is its own", &done);
     folder_close(&folder);
@@ -273,10 +279,9 @@ static int streamer_admit(const struct call *call)
 {
     struct id id;
     struct folder folder;
-    if (id_parse(slice_str(call->args[0]), &id) != ERR_OK)
-        return misuse("that is no id");
-    if (!operator_open(call->settings, false, &folder))
-        return EXIT_FAILURE;
+    int opened = open_for_id(call, &id, &folder);
+    if (opened != EXIT_SUCCESS)
+        return opened;
     enum err err = store_admit(folder.store, &id);
     if (err == ERR_OK)
         printf("streamer %s: may log in again; what was revoked stays so\n", id.s);
@@ -284,7 +289,7 @@ static int streamer_admit(const struct call *call)
         fprintf(stderr, "auth_edge: no streamer has the id %s; see auth_edge streamer list\n",
                 id.s);
     else
-        complain(store_error(folder.store));
+        operator_complain(store_error(folder.store));
     folder_close(&folder);
     return err == ERR_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -329,7 +334,8 @@ static int delete_video(const struct call *call)
     struct deletion deletion = {.revision_us = clock_utc_us()};
     if (id_parse(slice_str(call->args[0]), &deletion.streamer_id) != ERR_OK ||
         id_parse(slice_str(call->args[1]), &deletion.video_id) != ERR_OK)
-        return misuse("delete takes a streamer's id and a video's, as edgectl list shows them");
+        return operator_misuse(
+            "delete takes a streamer's id and a video's, as edgectl list shows them");
     struct folder folder;
     if (!operator_open(call->settings, false, &folder))
         return EXIT_FAILURE;
@@ -359,7 +365,7 @@ static int init_broker(const struct call *call, const struct folder *folder)
     if (err == ERR_OK) /* last: what is there already is not written again */
         err = broker_init(out, slice_str(call->settings->topic_prefix), folder->keys.secret, error);
     if (err != ERR_OK)
-        return complain(error);
+        return operator_complain(error);
     printf("%s/dynamic-security.json and %s/acl are the broker's: give them to its user\n", out,
            out);
     printf("%s/broker.auth is this auth_edge's: --broker-accounts --mqtt-user %s "
@@ -372,9 +378,9 @@ static int broker_init_command(const struct call *call)
 {
     struct folder folder;
     if (!call->settings->out)
-        return misuse("broker init takes --out FOLDER, for the files of the broker");
+        return operator_misuse("broker init takes --out FOLDER, for the files of the broker");
     if (!topic_prefix_ok(slice_str(call->settings->topic_prefix)))
-        return misuse("--topic-prefix takes levels of A-Z a-z 0-9 _ - joined by /");
+        return operator_misuse("--topic-prefix takes levels of A-Z a-z 0-9 _ - joined by /");
     if (!operator_open(call->settings, true, &folder))
         return EXIT_FAILURE;
     int status = init_broker(call, &folder);
@@ -443,9 +449,9 @@ int operator_command(const struct operator_settings *settings, const char *const
             (words_n == 2 && strcmp(args[1], commands[i].words[1]) != 0))
             continue;
         if (n != words_n + commands[i].args_n)
-            return misuse("that command takes other arguments");
+            return operator_misuse("that command takes other arguments");
         struct call call = {.settings = settings, .args = args + words_n};
         return commands[i].run(&call);
     }
-    return misuse("there is no such command");
+    return operator_misuse("there is no such command");
 }

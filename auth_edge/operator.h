@@ -26,4 +26,9 @@ void operator_print_help(void);
 /* operator_open: open the zone's folder. A new one is announced; false: it was said why not. */
 bool operator_open(const struct operator_settings *settings, bool may_create, struct folder *ret);
 
+/* operator_complain: what went wrong, on stderr; EXIT_FAILURE. operator_misuse: what was typed
+ * wrong; EXIT_USAGE. */
+int operator_complain(const char *text);
+int operator_misuse(const char *text);
+
 #endif

@@ -138,16 +138,21 @@ void decode_db_update(struct work *w)
     w->ev->u.db_update.row = row;
 }
 
+/* Whether it is for this edge, and signed by the one that it names; if not, it is rejected. */
+static bool told_to_us(struct work *w, struct id *ret_from)
+{
+    if (slice_eq(w->topic.a, id_slice(&w->d->self)))
+        return peer_signed(w, "EDGE_ID", ret_from);
+    decode_reject(w, ERR_FORMAT, "not for this edge");
+    return false;
+}
+
 void decode_db_reply(struct work *w)
 {
     bool found = false;
     struct bundle b = {0};
     struct id from;
-    if (!slice_eq(w->topic.a, id_slice(&w->d->self))) {
-        decode_reject(w, ERR_FORMAT, "not for this edge");
-        return;
-    }
-    if (!peer_signed(w, "EDGE_ID", &from))
+    if (!told_to_us(w, &from))
         return;
     enum err err = bundle_decode(w->ev->msg->payload, &w->ev->arena, &found, &b);
     if (err != ERR_OK || !found || b.page == 0) {
@@ -180,11 +185,7 @@ void decode_db_sync(struct work *w)
 {
     struct sync_message m = {0};
     struct id from;
-    if (!slice_eq(w->topic.a, id_slice(&w->d->self))) {
-        decode_reject(w, ERR_FORMAT, "not for this edge");
-        return;
-    }
-    if (!peer_signed(w, "EDGE_ID", &from))
+    if (!told_to_us(w, &from))
         return;
     enum err err = sync_message_decode(w->ev->msg->payload, &w->ev->arena, &m);
     if (err == ERR_OK && !id_eq(&m.edge_id, &from))
