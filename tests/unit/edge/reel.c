@@ -129,12 +129,19 @@ void member_make_as(const char *id, const struct member_spec *spec, struct membe
     ret->credential_len = out.len;
 }
 
-void member_make(const char *id, enum credential_kind kind, struct member *ret)
+void member_make_numbered(const char *id, enum credential_kind kind, uint64_t serial,
+                          struct member *ret)
 {
     struct member_spec spec = {.kind = kind,
                                .not_before_us = REEL_UTC_US - REEL_DAY_US,
-                               .not_after_us = REEL_UTC_US + REEL_DAY_US};
+                               .not_after_us = REEL_UTC_US + REEL_DAY_US,
+                               .serial = serial};
     member_make_as(id, &spec, ret);
+}
+
+void member_make(const char *id, enum credential_kind kind, struct member *ret)
+{
+    member_make_numbered(id, kind, 0, ret);
 }
 
 struct slice reel_peer_text(struct arena *arena, struct slice text, enum topic_kind topic,

@@ -52,6 +52,9 @@ void reel_zone_secret(uint8_t ret[static KEY_BYTES]);
 enum { REEL_SERIAL = 7 }; /* of every credential that does not say another */
 /* member_make: the key follows from the id; in date for a day around REEL_UTC_US. */
 void member_make(const char *id, enum credential_kind kind, struct member *ret);
+/* member_make_numbered: its credential has this serial. */
+void member_make_numbered(const char *id, enum credential_kind kind, uint64_t serial,
+                          struct member *ret);
 void member_make_as(const char *id, const struct member_spec *spec, struct member *ret);
 static inline struct slice member_credential(const struct member *m)
 {

@@ -21,6 +21,14 @@ int scene_cast(void **state)
     return 0;
 }
 
+int scene_cast_numbered(void **state)
+{
+    scene_cast(state);
+    member_make_numbered("alice", CREDENTIAL_STREAMER, ALICE, &alice);
+    member_make_numbered("bob", CREDENTIAL_STREAMER, BOB, &bob);
+    return 0;
+}
+
 struct trust_view *scene_view(void)
 {
     struct zone_params zone;
@@ -103,4 +111,19 @@ void scene_announce(struct stage *s, const struct reel *r, const struct member *
 {
     struct storage_row row = stage_row(&s->arena, r, edge, 1, stage_hlc(s));
     stage_do(s, stage_row_event(&row));
+}
+
+struct reel *scene_film_of(const struct member *who, const char *id)
+{
+    struct reel *r = reel_new(who, id, 1, false);
+    reel_fill(r, 3, 2 * REEL_PART_BYTES);
+    reel_finish(r);
+    return r;
+}
+
+struct reel *scene_live_of(const struct member *who, const char *id)
+{
+    struct reel *r = reel_new(who, id, 1, true);
+    reel_fill(r, 3, 100);
+    return r;
 }

@@ -11,6 +11,10 @@ extern struct member edge1, edge2, edge3, edge8, edge9; /* a usual stage is edge
 /* scene_cast: a group's setup: makes them all. */
 int scene_cast(void **state);
 
+/* scene_cast_numbered: as scene_cast, with serials in the credentials of alice and bob. */
+enum { ALICE = 11, BOB = 12 };
+int scene_cast_numbered(void **state);
+
 /* scene_view: who knows the zone, and no stream and no edge. */
 struct trust_view *scene_view(void);
 
@@ -34,6 +38,9 @@ struct scene *scene_new(struct reel *r);
 struct reel *scene_film(const char *id, unsigned n, size_t payload_len);
 /* scene_small: the smallest film. */
 struct reel *scene_small(const char *id);
+/* scene_film_of, scene_live_of: anybody's: an init chunk and 3 chunks; of a live, not finished. */
+struct reel *scene_film_of(const struct member *who, const char *id);
+struct reel *scene_live_of(const struct member *who, const char *id);
 /* scene_row: a small film that this edge holds; from the stage's arena. */
 struct storage_row scene_row(struct stage *s, const char *id, const struct member *edge);
 /* scene_rows: n of them, v0000, v0001, …, held by edge2. */

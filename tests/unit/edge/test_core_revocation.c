@@ -1,5 +1,5 @@
 /* Who is revoked: the list, and what ends by it at once. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,39 +9,7 @@
 
 #include <cmocka.h>
 
-enum { ALICE = 11, BOB = 12, EDGE2 = 22, FAR_MANY = 150 };
-
-static struct member alice, bob;
-
-static void make(const char *id, enum credential_kind kind, uint64_t serial, struct member *ret)
-{
-    struct member_spec spec = {.kind = kind,
-                               .not_before_us = REEL_UTC_US - REEL_DAY_US,
-                               .not_after_us = REEL_UTC_US + REEL_DAY_US,
-                               .serial = serial};
-    member_make_as(id, &spec, ret);
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    make("alice", CREDENTIAL_STREAMER, ALICE, &alice);
-    make("bob", CREDENTIAL_STREAMER, BOB, &bob);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
+enum { EDGE2 = 22, FAR_MANY = 150 };
 
 /* The list of this number names one serial, from the beginning on. */
 static struct event *list_of(uint64_t number, uint64_t serial)
@@ -191,27 +159,12 @@ static void test_since(void **state)
 
 /* ---- who asks ---- */
 
-static struct reel *film_of(const struct member *who, const char *video_id)
-{
-    struct reel *r = reel_new(who, video_id, 1, false);
-    reel_fill(r, 3, 2 * REEL_PART_BYTES);
-    reel_finish(r);
-    return r;
-}
-
-static struct reel *live_of(const struct member *who, const char *video_id)
-{
-    struct reel *r = reel_new(who, video_id, 1, true);
-    reel_fill(r, 3, 100);
-    return r;
-}
-
 static void test_inits(void **state)
 {
     struct stage *s = *state;
-    struct reel *film = film_of(&alice, "video1");
-    struct reel *live = live_of(&alice, "live1");
-    struct reel *other = film_of(&bob, "video2");
+    struct reel *film = scene_film_of(&alice, "video1");
+    struct reel *live = scene_live_of(&alice, "live1");
+    struct reel *other = scene_film_of(&bob, "video2");
     revoke(s, 1, ALICE);
     stage_do(s, stage_init_event(s, film));
     stage_expect_error(s, CODE_UNAUTHORIZED, TOPIC_UPLOAD_REPLY, "alice");
@@ -231,7 +184,7 @@ static void test_inits(void **state)
 static void test_deletions(void **state)
 {
     struct stage *s = *state;
-    struct reel *film = film_of(&alice, "video1");
+    struct reel *film = scene_film_of(&alice, "video1");
     stage_upload(s, film);
     uint64_t revision_us = film->final_video.revision_us + 1;
     revoke(s, 1, ALICE);
@@ -250,8 +203,8 @@ static void test_deletions(void **state)
 static void test_rows_that_come_alone(void **state)
 {
     struct stage *s = *state;
-    struct reel *film = film_of(&alice, "video1");
-    struct reel *other = film_of(&bob, "video2");
+    struct reel *film = scene_film_of(&alice, "video1");
+    struct reel *other = scene_film_of(&bob, "video2");
     stage_upload(s, film);
     stage_upload(s, other);
     revoke(s, 1, ALICE);
@@ -285,8 +238,8 @@ static void test_rows_that_come_alone(void **state)
 static void test_live_is_cut_at_once(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = live_of(&alice, "live1");
-    struct reel *other = live_of(&bob, "live2");
+    struct reel *r = scene_live_of(&alice, "live1");
+    struct reel *other = scene_live_of(&bob, "live2");
     stage_do(s, stage_init_event(s, r));
     stage_do(s, stage_init_event(s, other));
     stage_parts(s, r, 0, 2);
@@ -315,8 +268,8 @@ static void test_live_is_cut_at_once(void **state)
 static void test_upload_stops_at_once(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film_of(&alice, "video1");
-    struct reel *other = film_of(&bob, "video2");
+    struct reel *r = scene_film_of(&alice, "video1");
+    struct reel *other = scene_film_of(&bob, "video2");
     stage_do(s, stage_init_event(s, r));
     stage_do(s, stage_init_event(s, other));
     s->commit_at_once = false;
@@ -344,8 +297,8 @@ static void test_upload_stops_at_once(void **state)
 static void test_while_claiming(void **state)
 {
     struct stage *s = *state;
-    struct reel *film = film_of(&alice, "video1");
-    struct reel *live = live_of(&alice, "live1");
+    struct reel *film = scene_film_of(&alice, "video1");
+    struct reel *live = scene_live_of(&alice, "live1");
     stage_step(s, stage_init_event(s, film));
     stage_step(s, stage_init_event(s, live));
     stage_forget(s);
@@ -364,7 +317,7 @@ static void test_while_claiming(void **state)
 static void test_while_finishing(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film_of(&alice, "video1");
+    struct reel *r = scene_film_of(&alice, "video1");
     stage_do(s, stage_init_event(s, r));
     stage_parts(s, r, 0, r->n);
     stage_step(s, stage_end_event(r));
@@ -379,7 +332,7 @@ static void test_while_finishing(void **state)
 static void test_end_after_it(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film_of(&alice, "video1");
+    struct reel *r = scene_film_of(&alice, "video1");
     stage_do(s, stage_init_event(s, r));
     stage_parts(s, r, 0, r->n);
     stage_forget(s);
@@ -398,7 +351,7 @@ static void test_many(void **state)
     for (int i = 0; i < FAR_MANY; i++) {
         char id[16];
         snprintf(id, sizeof(id), "live%d", i);
-        lives[i] = live_of(&alice, id);
+        lives[i] = scene_live_of(&alice, id);
         stage_do(s, stage_init_event(s, lives[i]));
         stage_forget(s);
     }
@@ -428,7 +381,7 @@ static void test_renewed(void **state)
                                .not_after_us = REEL_UTC_US + 2 * REEL_DAY_US,
                                .serial = BOB};
     member_make_as("alice", &spec, &later);
-    struct reel *r = live_of(&alice, "live1");
+    struct reel *r = scene_live_of(&alice, "live1");
     stage_do(s, stage_init_event(s, r));
     r->streamer = &later;
     stage_do(s, stage_init_event(s, r));
@@ -463,7 +416,6 @@ static void expect_gone(struct stage *s, const char *edge_id)
 static void test_peer_is_gone_at_once(void **state)
 {
     struct stage *s = *state;
-    struct id edge2 = stage_id("edge2");
     beat(s, "edge2", EDGE2);
     beat(s, "edge3", 0);
     stage_step(s, list_of(1, EDGE2));
@@ -476,7 +428,7 @@ static void test_peer_is_gone_at_once(void **state)
     assert_int_equal(core_counter(s->core, COUNT_statuses_refused), refused + 2);
     beat(s, "edge2", EDGE2 + 1); /* it was admitted again: another credential */
     assert_true(presence_online(s->core, slice_str("edge2")));
-    assert_non_null(trust_view_edge(core_trust_view(s->core), &edge2));
+    assert_non_null(trust_view_edge(core_trust_view(s->core), &edge2.id));
 }
 
 /* A list that names the peer no more (its credential has ended): it may come back as it was. */
@@ -574,7 +526,7 @@ static void expect_asked(struct stage *s, const char *source)
 static void test_fetch_goes_on_elsewhere(void **state)
 {
     struct stage *s = *state;
-    struct reel *r = film_of(&bob, "video1");
+    struct reel *r = scene_film_of(&bob, "video1");
     announced(s, r, "edge2");
     announced(s, r, "edge3");
     beat(s, "edge2", EDGE2);
@@ -627,9 +579,9 @@ static struct event *reply_event(struct stage *s, const struct member *credentia
 static void test_this_edge(void **state)
 {
     struct stage *s = *state;
-    struct reel *film = film_of(&alice, "video1");
-    struct reel *live = live_of(&alice, "live1");
-    struct reel *held = film_of(&bob, "video2");
+    struct reel *film = scene_film_of(&alice, "video1");
+    struct reel *live = scene_live_of(&alice, "live1");
+    struct reel *held = scene_film_of(&bob, "video2");
     stage_upload(s, held);
     stage_do(s, stage_init_event(s, film));
     stage_do(s, stage_init_event(s, live));
@@ -646,7 +598,7 @@ static void test_this_edge(void **state)
     assert_int_equal(stage_count(s, MESSAGE_EDGE_STATUS), 0);
     assert_true(stage_count(s, MESSAGE_ZONE_REQUEST) > 0);
     struct member again;
-    make("edge1", CREDENTIAL_EDGE, REEL_SERIAL + 1, &again);
+    member_make_numbered("edge1", CREDENTIAL_EDGE, REEL_SERIAL + 1, &again);
     stage_do(s, reply_event(s, &again));
     assert_true(answers_ping(s));
     reel_free(film);
@@ -665,7 +617,7 @@ static void test_this_edge_says_so_once(void **state)
     assert_false(answers_ping(s));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_stage_setup, scene_stage_teardown)
 
 int main(void)
 {
@@ -696,5 +648,5 @@ int main(void)
         TEST(test_this_edge),
         TEST(test_this_edge_says_so_once),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast_numbered, NULL);
 }

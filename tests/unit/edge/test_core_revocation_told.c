@@ -1,5 +1,5 @@
 /* Who is revoked: how edges pass the list on to each other. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,25 +8,6 @@
 #include <cmocka.h>
 
 enum { SERIAL = 11 };
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
 
 static void revoke(struct stage *s, uint64_t number)
 {
@@ -98,11 +79,11 @@ static void test_tells_what_nobody_said(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_stage_setup, scene_stage_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_tells_who_has_an_older_one),
         TEST(test_tells_seldom),
         TEST(test_tells_what_nobody_said),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

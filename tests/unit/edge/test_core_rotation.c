@@ -1,61 +1,12 @@
 /* The zone's authority is away, or has another key: edges ask for it, soon and seldom, and nothing
  * that runs notices. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
-
-enum { ALICE = 11, BOB = 12 };
-
-static struct member alice, bob;
-
-static void make(const char *id, enum credential_kind kind, uint64_t serial, struct member *ret)
-{
-    struct member_spec spec = {.kind = kind,
-                               .not_before_us = REEL_UTC_US - REEL_DAY_US,
-                               .not_after_us = REEL_UTC_US + REEL_DAY_US,
-                               .serial = serial};
-    member_make_as(id, &spec, ret);
-}
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    make("alice", CREDENTIAL_STREAMER, ALICE, &alice);
-    make("bob", CREDENTIAL_STREAMER, BOB, &bob);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
-
-static struct reel *film_of(const struct member *who, const char *video_id)
-{
-    struct reel *r = reel_new(who, video_id, 1, false);
-    reel_fill(r, 3, 2 * REEL_PART_BYTES);
-    reel_finish(r);
-    return r;
-}
-
-static struct reel *live_of(const struct member *who, const char *video_id)
-{
-    struct reel *r = reel_new(who, video_id, 1, true);
-    reel_fill(r, 3, 100);
-    return r;
-}
 
 /* ---- the zone's answers ---- */
 
@@ -217,9 +168,9 @@ static void rotated(struct stage *s)
 static void test_a_rotation_breaks_nothing(void **state)
 {
     struct stage *s = *state;
-    struct reel *film = film_of(&alice, "video1");
-    struct reel *live = live_of(&alice, "live1");
-    struct reel *later = film_of(&bob, "video2");
+    struct reel *film = scene_film_of(&alice, "video1");
+    struct reel *live = scene_live_of(&alice, "live1");
+    struct reel *later = scene_film_of(&bob, "video2");
     stage_do(s, stage_init_event(s, film));
     stage_do(s, stage_init_event(s, live));
     stage_parts(s, film, 0, 3);
@@ -271,7 +222,7 @@ static void test_lists_of_two_keys(void **state)
     assert_int_equal(stage_count(s, MESSAGE_REVOCATIONS), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_stage_setup, scene_stage_teardown)
 
 int main(void)
 {
@@ -283,5 +234,5 @@ int main(void)
         TEST(test_a_rotation_breaks_nothing),
         TEST(test_lists_of_two_keys),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast_numbered, NULL);
 }

@@ -426,6 +426,18 @@ static void a_live_shows_one_to_its_end(void **state)
     reel_free(r);
 }
 
+/* A live that ends while its picture is made: the job's serial. */
+static uint64_t ended_meanwhile(struct stage *s, struct reel *r, struct delegation *ret_d)
+{
+    *ret_d = leave(s, r);
+    stage_do(s, stage_init_event(s, r));
+    stage_do(s, live_leave(r, ret_d));
+    stage_parts(s, r, 0, r->n);
+    uint64_t serial = asked(s)->serial;
+    stage_pass(s, LIVE_IDLE_TIMEOUT_US + STAGE_S);
+    return serial;
+}
+
 /* A page that is full: older rows give up what an edge made, and nothing else gives way. */
 static void a_full_list(void **state)
 {
@@ -463,13 +475,9 @@ static void a_full_list(void **state)
 static void a_live_that_ends_meanwhile(void **state)
 {
     struct stage *s = *state;
+    struct delegation d;
     struct reel *r = film("live1", true);
-    struct delegation d = leave(s, r);
-    stage_do(s, stage_init_event(s, r));
-    stage_do(s, live_leave(r, &d));
-    stage_parts(s, r, 0, r->n);
-    uint64_t serial = asked(s)->serial;
-    stage_pass(s, LIVE_IDLE_TIMEOUT_US + STAGE_S);
+    uint64_t serial = ended_meanwhile(s, r, &d);
     answer(s, serial, ERR_OK);
     assert_int_equal(count(s, COUNT_thumbnails_dropped), 1);
     assert_int_equal(s->core->live_thumbnails, 0);
@@ -480,13 +488,9 @@ static void a_live_that_ends_meanwhile(void **state)
 static void a_live_that_begins_again_meanwhile(void **state)
 {
     struct stage *s = *state;
+    struct delegation d;
     struct reel *r = film("live1", true);
-    struct delegation d = leave(s, r);
-    stage_do(s, stage_init_event(s, r));
-    stage_do(s, live_leave(r, &d));
-    stage_parts(s, r, 0, r->n);
-    uint64_t serial = asked(s)->serial;
-    stage_pass(s, LIVE_IDLE_TIMEOUT_US + STAGE_S);
+    uint64_t serial = ended_meanwhile(s, r, &d);
     stage_do(s, stage_init_event(s, r));
     answer(s, serial, ERR_OK); /* nobody has said it of this live yet: it was said of this stream */
     stage_do(s, stage_join_event("viewer", "live1", stage_token(s, "viewer")));
@@ -502,13 +506,9 @@ static void a_live_that_begins_again_meanwhile(void **state)
 static void two_pictures_of_one_live(void **state)
 {
     struct stage *s = *state;
+    struct delegation d;
     struct reel *r = film("live1", true);
-    struct delegation d = leave(s, r);
-    stage_do(s, stage_init_event(s, r));
-    stage_do(s, live_leave(r, &d));
-    stage_parts(s, r, 0, r->n);
-    uint64_t serial = asked(s)->serial;
-    stage_pass(s, LIVE_IDLE_TIMEOUT_US + STAGE_S);
+    uint64_t serial = ended_meanwhile(s, r, &d);
     stage_do(s, stage_init_event(s, r));
     stage_do(s, live_leave(r, &d));
     stage_parts(s, r, 0, r->n);
