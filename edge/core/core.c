@@ -467,6 +467,7 @@ static void pump(struct core *core)
     fetch_pump(core);
     watch_pump(core);
     thumbnail_pump(core);
+    thumbnail_late_pump(core);
     if (core->view_changed) {
         core->view_changed = false;
         add(core, EFFECT_TRUST);
@@ -529,5 +530,6 @@ uint64_t core_deadline_us(const struct core *core)
     at = sooner(at, watch_deadline_us(core));
     at = sooner(at, fetch_deadline_us(core));
     at = sooner(at, thumbnail_deadline_us(core));
+    at = sooner(at, thumbnail_late_deadline_us(core));
     return at > core->now_us ? at : core->now_us + PUMP_AGAIN_US; /* what found no room this time */
 }

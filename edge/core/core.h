@@ -163,10 +163,11 @@ struct trust_view *core_trust_view(const struct core *core);
     X(zone_newer)          /* what names a later key of the zone than we know */                   \
     X(delegations_refused) /* of thumbnails: for another edge or stream, over, or not signed */    \
     X(thumbnails_made)                                                                             \
-    X(thumbnails_failed)  /* the media holds none, or the program failed at it */                  \
-    X(thumbnails_dropped) /* no room, or what it is of is gone */                                  \
-    X(thumbnails_kept)    /* stored, our own or with a copy */                                     \
-    X(thumbnails_refused) /* that came with a copy, and do not hold */                             \
+    X(thumbnails_failed)    /* the media holds none, or the program failed at it */                \
+    X(thumbnails_dropped)   /* no room, or what it is of is gone */                                \
+    X(thumbnails_displaced) /* gave way in the queue to a streamer that has fewer there */         \
+    X(thumbnails_kept)      /* stored, our own or with a copy */                                   \
+    X(thumbnails_refused)   /* that came with a copy, and do not hold */                           \
     X(views_refused)                                                                               \
     X(store_failures)
 

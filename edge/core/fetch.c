@@ -310,6 +310,8 @@ void fetch_info(struct core *core, const struct event *ev)
 {
     const struct watch_info *m = &ev->u.watch_info.info;
     struct ingest *in = find_video(core, &m->video_id);
+    if (!in)
+        thumbnail_late_info(core, ev);
     if (!in || in->state != INGEST_RUNNING || in->informed ||
         !id_eq(&in->source, &ev->u.watch_info.source) || m->token.len > sizeof(in->token))
         return;

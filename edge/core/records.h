@@ -142,7 +142,7 @@ struct peer {
     struct id id;
     struct pubkey pk;
     uint64_t serial, not_after_us; /* of the credential that named pk */
-    bool online;                   /* as of the last look; presence_online decides */
+    bool online;                   /* as of the last look; presence_here decides */
     bool revoked;                  /* that credential: it counts for nothing; pk is zero */
     uint64_t heard_us;             /* last verified status */
     bool hinted;                   /* somebody said offline since, unsigned */
@@ -154,6 +154,16 @@ struct peer {
     unsigned fruitless;            /* repairs in a row that changed nothing: */
     struct catalogue_root asked_ours; /* the two roots when it was asked last */
     uint8_t asked_theirs[ROOT_DIGEST_BYTES];
+};
+
+/* What of the others is there, as horizon.c counted it. */
+struct others {
+    unsigned online;
+    unsigned able, knowing;     /* show a root; and know of every deletion since our last contact */
+    bool was_here;              /* shows none now, but was here all the time and may come to */
+    uint64_t from_us, until_us; /* it is so, if no peer says anything; from_us 0: never counted */
+    uint64_t contact_us;        /* core->contact_us and */
+    uint64_t changes;           /* core->peers_changes that it is of */
 };
 
 /* The zone's list of revoked credentials, and how we stand with its auth_edge. */
@@ -319,7 +329,7 @@ struct stale_live {
 /* A thumbnail to be made. */
 struct thumbnail_wish {
     bool live;
-    struct id video_id;
+    struct id video_id, streamer_id;
     struct hash stream;
     struct thumbnail_leave delegation;
 };
@@ -340,6 +350,24 @@ struct thumbnail_making {
     uint32_t chunk, part;      /* what is taken next */
     unsigned passed;           /* fragments without a keyframe */
     struct thumbnail_job *job; /* READING: owned, being filled */
+};
+
+enum { THUMBNAIL_LATES_MAX = 32 };
+
+/* A copy that came without a thumbnail, of which its source may have one by now. */
+struct thumbnail_late {
+    struct id video_id, source; /* source "": none */
+    struct hash stream;
+    struct pubkey signer;
+    uint64_t next_us; /* when it is asked, or given up */
+    unsigned asked;
+    bool awaited; /* it was asked, and has not answered */
+};
+
+struct thumbnail_lates {
+    struct thumbnail_late ring[THUMBNAIL_LATES_MAX];
+    size_t next;
+    uint64_t first_us; /* when the first of them is due, or sooner */
 };
 
 /* Rows of a message waiting for their turn. */
@@ -368,6 +396,7 @@ enum {
     GOP_PACKETS_MAX = 4096,
     UNTRUSTED_TICK_US = 20 * 1000,
     THUMBNAIL_WISHES_MAX = 16,
+    THUMBNAIL_WISHES_PER_STREAMER_MAX = THUMBNAIL_WISHES_MAX / 2,
     THUMBNAIL_PASSED_MAX = 16, /* fragments looked at for a keyframe */
     THUMBNAIL_AGAIN_US = 100 * 1000,
     LIVE_THUMBNAILS_MAX = 256, /* kept in memory while their lives run: 2.2 MB */

@@ -7,8 +7,8 @@
  * uploads and lives), upload.c, live.c, watch.c, fetch.c, delete.c, catalogue.c (rows from others,
  * lists), gossip.c (our rows to others), sync.c (all of the catalogue), repair.c (what differs),
  * horizon.c (what is forgotten), custody.c and surplus.c (copies), stale.c, revocation.c (who is
- * revoked), thumbnail.c; core.c runs them, stored.c hands completions to them. Machines call the
- * helpers below, never each other's statics.
+ * revoked), thumbnail.c and thumbnail_late.c; core.c runs them, stored.c hands completions to them.
+ * Machines call the helpers below, never each other's statics.
  */
 #include "base/map.h"
 #include "edge/core/core.h"
@@ -56,6 +56,7 @@ struct core {
     struct machine_load load;
     uint64_t started_us, heartbeat_next_us;
     struct map peers;
+    uint64_t peers_changes; /* one more whenever a row of theirs is another */
     uint64_t videos;
     struct sync sync;
     uint64_t sync_again_us; /* when we may ask for all again for want of agreement */
@@ -130,7 +131,8 @@ struct core {
                   REJOIN_AGREE,
                   REJOIN_ORPHANS
     } rejoin;
-    uint64_t rejoin_us; /* since when it waits */
+    uint64_t rejoin_us;   /* since when it waits */
+    struct others others; /* as last counted */
 
     /* presence.c */
     uint64_t beats;          /* statuses since the broker is there */
@@ -175,6 +177,7 @@ struct core {
     struct thumbnail_making thumbnail;
     size_t live_thumbnails;
     bool thumbnailer_missing_said;
+    struct thumbnail_lates lates; /* thumbnail_late.c */
 };
 
 /* ---- helpers for the machines (core.c) ---- */
@@ -350,7 +353,10 @@ size_t presence_agreeing(struct core *core, const uint8_t root[static ROOT_DIGES
 struct peer *presence_peer(struct core *core, struct slice id);
 /* presence_revoked: a new list: peers whose credential it names are gone. */
 void presence_revoked(struct core *core);
-/* presence_online: whether it is there now; our own id: true. */
+/* presence_here: whether a peer is there now; _until_us: up to when, if it says nothing more.
+ * presence_online: by its id; our own: true. */
+bool presence_here(const struct core *core, const struct peer *p);
+uint64_t presence_until_us(const struct peer *p);
 bool presence_online(struct core *core, struct slice id);
 /* presence_counted: online, or away for less than replica_grace_us; whom we never heard of counts
  * until we have been up for so long ourselves. */
@@ -496,7 +502,10 @@ bool horizon_comparable(const struct core *core);
 void horizon_contact(struct core *core, const struct peer *p);
 /* horizon_authority: whether what this peer does not know may be forgotten: it is online and knows
  * of every deletion since we last agreed with anybody. */
-bool horizon_authority(struct core *core, const struct peer *p);
+bool horizon_authority(const struct core *core, const struct peer *p);
+/* horizon_count: O(peers). horizon_counted: whether core->others still says what it would. */
+struct others horizon_count(const struct core *core);
+bool horizon_counted(const struct core *core);
 /* horizon_joined: the first catalogue is there, or nobody has one. horizon_asked: a rejoin's is. */
 void horizon_joined(struct core *core);
 void horizon_asked(struct core *core);
@@ -574,6 +583,13 @@ void thumbnail_pump(struct core *core);
 uint64_t thumbnail_deadline_us(const struct core *core);
 void thumbnail_release(struct core *core, const struct ingest *in);
 void thumbnail_free(struct core *core);
+void thumbnail_keep(struct core *core, uint64_t serial, const struct id *video_id,
+                    const struct hash *stream, struct slice delegation, struct slice packet);
+/* thumbnail_late: a whole copy's source had none. _info: an answer to no fetch. */
+void thumbnail_late(struct core *core, const struct ingest *in);
+void thumbnail_late_info(struct core *core, const struct event *ev);
+void thumbnail_late_pump(struct core *core);
+uint64_t thumbnail_late_deadline_us(const struct core *core);
 
 /* core_edge_trust / core_edge_distrust: an edge's key in the trust view. */
 void core_edge_trust(struct core *core, const struct id *edge_id, const struct pubkey *pk);

@@ -13,7 +13,10 @@
  *   I1  at most one picture is being made, from at most THUMBNAIL_MEDIA_BYTES_MAX of media.
  *   I2  nothing waits for a picture: no acknowledgement, no end, no draining.
  *   I3  every delegation ends in a thumbnail or in a counter.
- *   I4  core->live_thumbnails counts the lives that have one: at most LIVE_THUMBNAILS_MAX.
+ *   I4  no streamer keeps another's picture from being made: the oldest is made first, of one
+ *       streamer at most THUMBNAIL_WISHES_PER_STREAMER_MAX wait, and when the queue is full, who
+ *       has most gives way; never its only one.
+ *   I5  core->live_thumbnails counts the lives that have one: at most LIVE_THUMBNAILS_MAX.
  */
 #include "base/check.h"
 #include "edge/core/state.h"
@@ -56,16 +59,69 @@ void thumbnail_delegation(struct core *core, const struct event *ev)
 
 /* ---- the queue ---- */
 
+static size_t waiting_of(const struct core *core, const struct id *streamer_id)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < core->thumbnail_wishes_n; i++)
+        n += id_eq(&core->thumbnail_wishes[i].streamer_id, streamer_id);
+    return n;
+}
+
+static struct thumbnail_wish take_wish(struct core *core, size_t at)
+{
+    struct thumbnail_wish wish = core->thumbnail_wishes[at];
+    core->thumbnail_wishes_n--;
+    memmove(&core->thumbnail_wishes[at], &core->thumbnail_wishes[at + 1],
+            (core->thumbnail_wishes_n - at) * sizeof(wish));
+    return wish;
+}
+
+/*
+ * The newest wish of the streamer that has most gives way to one that still has fewer after it. A
+ * live asks again with its next keyframe; of an upload nothing is left that could.
+ */
+static bool displace(struct core *core, size_t mine)
+{
+    size_t at = 0;
+    size_t most = 0;
+    for (size_t i = core->thumbnail_wishes_n; i-- > 0;) {
+        size_t n = waiting_of(core, &core->thumbnail_wishes[i].streamer_id);
+        if (n > most) {
+            most = n;
+            at = i;
+        }
+    }
+    if (mine + 1 >= most)
+        return false;
+    struct thumbnail_wish wish = take_wish(core, at);
+    struct ingest *in = wish.live ? ingest_find(core, &wish.stream) : NULL;
+    if (in)
+        in->thumbnail_asked = false;
+    core_count(core, COUNT_thumbnails_displaced);
+    return true;
+}
+
+/* I4 */
+static bool room_for(struct core *core, const struct id *streamer_id)
+{
+    size_t mine = waiting_of(core, streamer_id);
+    return mine < THUMBNAIL_WISHES_PER_STREAMER_MAX &&
+           (core->thumbnail_wishes_n < THUMBNAIL_WISHES_MAX || displace(core, mine));
+}
+
+/* A live that finds no room asks again with its next keyframe. */
 static void ask(struct core *core, struct ingest *in)
 {
-    if (core->thumbnail_wishes_n == THUMBNAIL_WISHES_MAX) {
-        core_count(core, COUNT_thumbnails_dropped);
-        in->delegation.len = 0;
+    bool live = in->use == STREAM_LIVE;
+    if (!room_for(core, &in->row.video.streamer_id)) {
+        if (!live)
+            core_count(core, COUNT_thumbnails_dropped);
         return;
     }
     core->thumbnail_wishes[core->thumbnail_wishes_n++] = (struct thumbnail_wish){
-        .live = in->use == STREAM_LIVE,
+        .live = live,
         .video_id = in->row.video.video_id,
+        .streamer_id = in->row.video.streamer_id,
         .stream = in->stream,
         .delegation = in->delegation,
     };
@@ -88,15 +144,6 @@ void thumbnail_live_part(struct core *core, struct ingest *in, const struct chun
     if (in->delegation.len && !in->thumbnail_asked && c->kind == CHUNK_MEDIA &&
         (c->flags & CHUNK_KEYFRAME) && index + 1u == c->parts_n && !in->gop.broken)
         ask(core, in);
-}
-
-static struct thumbnail_wish next_wish(struct core *core)
-{
-    struct thumbnail_wish wish = core->thumbnail_wishes[0];
-    core->thumbnail_wishes_n--;
-    memmove(&core->thumbnail_wishes[0], &core->thumbnail_wishes[1],
-            core->thumbnail_wishes_n * sizeof(wish));
-    return wish;
 }
 
 /* ---- making one ---- */
@@ -248,8 +295,8 @@ void thumbnail_parts(struct core *core, const struct storage_done *done)
 
 /* ---- what came of it ---- */
 
-static void put(struct core *core, uint64_t serial, const struct id *video_id,
-                const struct hash *stream, struct slice delegation, struct slice packet)
+void thumbnail_keep(struct core *core, uint64_t serial, const struct id *video_id,
+                    const struct hash *stream, struct slice delegation, struct slice packet)
 {
     struct storage_op *op =
         storage_op_new(STORAGE_THUMBNAIL_PUT, TOKEN_OF(TOKEN_THUMBNAIL, serial));
@@ -260,7 +307,7 @@ static void put(struct core *core, uint64_t serial, const struct id *video_id,
     core_store(core, op);
 }
 
-/* I4. The live may have ended and begun again meanwhile: the leave is of the stream. */
+/* I5. The live may have ended and begun again meanwhile: the leave is of the stream. */
 static void show_live(struct core *core, struct slice packet)
 {
     const struct thumbnail_wish *wish = &core->thumbnail.wish;
@@ -323,8 +370,9 @@ void thumbnail_made(struct core *core, const struct thumbnail_job *job)
         return;
     }
     t->state = THUMBNAIL_STORING;
-    put(core, t->serial, &t->wish.video_id, &t->wish.stream,
-        slice_of(t->wish.delegation.bytes, t->wish.delegation.len), slice_of(packet, len));
+    thumbnail_keep(core, t->serial, &t->wish.video_id, &t->wish.stream,
+                   slice_of(t->wish.delegation.bytes, t->wish.delegation.len),
+                   slice_of(packet, len));
 }
 
 void thumbnail_stored(struct core *core, const struct storage_done *done)
@@ -360,8 +408,10 @@ void thumbnail_offered(struct core *core, struct ingest *in, const struct event 
 void thumbnail_fetched(struct core *core, const struct ingest *in)
 {
     if (in->thumbnail.len)
-        put(core, in->serial, &in->row.video.video_id, &in->stream,
-            slice_of(in->delegation.bytes, in->delegation.len), in->thumbnail);
+        thumbnail_keep(core, in->serial, &in->row.video.video_id, &in->stream,
+                       slice_of(in->delegation.bytes, in->delegation.len), in->thumbnail);
+    else
+        thumbnail_late(core, in);
 }
 
 /* ---- showing ---- */
@@ -418,7 +468,7 @@ void thumbnail_pump(struct core *core)
         return;
     *t = (struct thumbnail_making){.state = THUMBNAIL_READING,
                                    .serial = ++core->serial,
-                                   .wish = next_wish(core),
+                                   .wish = take_wish(core, 0),
                                    .first = 1,
                                    .chunk = 1};
     t->job = thumbnail_job_new(t->serial);
@@ -439,8 +489,12 @@ uint64_t thumbnail_deadline_us(const struct core *core)
 
 void thumbnail_release(struct core *core, const struct ingest *in)
 {
-    if (in->use == STREAM_LIVE && in->thumbnail.len)
-        core->live_thumbnails--; /* I4 */
+    if (in->use != STREAM_LIVE)
+        return;
+    if (in->thumbnail.len)
+        core->live_thumbnails--; /* I5 */
+    else if (in->delegation.len && !in->thumbnail_asked)
+        core_count(core, COUNT_thumbnails_dropped); /* I3: no room, or no keyframe, to its end */
 }
 
 void thumbnail_free(struct core *core)

@@ -181,6 +181,19 @@ def test_a_copy_brings_it_along(cluster, viewer, film, edge1, edge2):
     assert signer(second) == signer(first), "it is the first edge's, unchanged"
 
 
+def test_a_copy_gets_it_later(extra_edge, cluster, client, viewer, film, folder, edge2):
+    """It is made after the copy is whole: who fetched it asks again."""
+    edge = extra_edge("--thumbnail-program", str(script(folder, f"sleep 4; exec {PROGRAM}")))
+    video = film()
+    video_id = video.upload(edge.id, video.delegation)
+    eventually(lambda: find_video(client, edge2, video_id))
+    assert viewer.watch_binary(edge2, video_id)[1].payload() == video.stream.payload
+    assert "thumbnail_part" not in viewer.init(edge2, video_id).reply, "it came too soon to tell"
+    reply = shown(viewer, edge2, video_id)
+    assert verified(reply, cluster.zone)
+    assert signer(reply) == signer(shown(viewer, edge.id, video_id))
+
+
 def test_it_goes_with_the_video(cluster, viewer, film, edge1):
     video = film()
     video_id = video.upload(edge1, video.delegation)

@@ -385,11 +385,11 @@ static struct hash run(uint64_t seed, uint64_t *ret_seen)
 static bool rare(enum core_counter k)
 {
     static const enum core_counter list[] = {
-        COUNT_parts_over_window, COUNT_replays_refused,    COUNT_views_refused,
-        COUNT_gossip_dropped,    COUNT_syncs_started,      COUNT_sync_rows_sent,
-        COUNT_copies_dropped,    COUNT_cache_evicted,      COUNT_probes_failed,
-        COUNT_probes_answered,   COUNT_thumbnails_dropped, COUNT_thumbnails_kept,
-        COUNT_thumbnails_made,
+        COUNT_parts_over_window, COUNT_replays_refused,      COUNT_views_refused,
+        COUNT_gossip_dropped,    COUNT_syncs_started,        COUNT_sync_rows_sent,
+        COUNT_copies_dropped,    COUNT_cache_evicted,        COUNT_probes_failed,
+        COUNT_probes_answered,   COUNT_thumbnails_dropped,   COUNT_thumbnails_kept,
+        COUNT_thumbnails_made,   COUNT_thumbnails_displaced,
     };
     for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
         if (list[i] == k)

@@ -1,5 +1,5 @@
 /* Thumbnails in the core: from a delegation to what is stored or shown, one at a time. */
-#include "tests/unit/edge/stage.h"
+#include "tests/unit/edge/picture.h"
 #include "tests/unit/jpeg.h"
 
 #include <setjmp.h>
@@ -9,15 +9,16 @@
 
 #include <cmocka.h>
 
-enum { FILMS = THUMBNAIL_WISHES_MAX + 2, JPEG_BYTES = 3000 };
+enum { FILMS = THUMBNAIL_WISHES_MAX + 2 };
 
-static struct member alice;
+static struct member alice, bob;
 
 static int group_setup(void **state)
 {
     (void)state;
     crypto_init();
     member_make("alice", CREDENTIAL_STREAMER, &alice);
+    member_make("bob", CREDENTIAL_STREAMER, &bob);
     return 0;
 }
 
@@ -33,119 +34,14 @@ static int teardown(void **state)
     return 0;
 }
 
-/* The streamer gives no picture. */
 static struct reel *bare(const char *id, bool live)
 {
-    struct reel *r = reel_new(&alice, id, 1, live);
-    r->thumbnail = (struct slice){0};
-    r->video.thumbnail_hash = (struct hash){0};
-    reel_sign(r);
-    return r;
+    return picture_bare_of(&alice, id, live);
 }
 
-/* An init chunk and two keyframes of two parts. */
 static struct reel *film(const char *id, bool live)
 {
-    struct reel *r = bare(id, live);
-    reel_fill(r, 2, REEL_PART_BYTES + 100);
-    reel_finish(r);
-    return r;
-}
-
-static struct delegation leave(const struct stage *s, const struct reel *r)
-{
-    return (struct delegation){.stream = r->stream,
-                               .edge_pk = s->edge.key.pk,
-                               .tracks_n = 1,
-                               .tracks = {THUMBNAIL_TRACK},
-                               .not_after_us = s->utc_us + 60 * STAGE_S};
-}
-
-static struct slice signed_leave(struct arena *arena, const struct delegation *d)
-{
-    uint8_t body[OBJECT_BYTES_MAX];
-    struct writer w = writer_of(body, sizeof(body));
-    delegation_encode(d, &w);
-    return reel_object(arena, OBJECT_DELEGATION, &w, &alice.key);
-}
-
-/* d NULL: there is one, but its signature does not hold. */
-static void end_with(struct stage *s, const struct reel *r, const struct delegation *d)
-{
-    struct event *ev = stage_end_event(r);
-    ev->u.end.end.delegation = d ? signed_leave(&ev->arena, d) : slice_str("a forged one");
-    ev->u.end.delegated = d != NULL;
-    if (d)
-        ev->u.end.delegation = *d;
-    stage_do(s, ev);
-}
-
-static void upload_with(struct stage *s, const struct reel *r, const struct delegation *d)
-{
-    stage_do(s, stage_init_event(s, r));
-    stage_parts(s, r, 0, r->n);
-    end_with(s, r, d);
-}
-
-static void upload(struct stage *s, const struct reel *r)
-{
-    struct delegation d = leave(s, r);
-    upload_with(s, r, &d);
-}
-
-/* The job that was asked for last; NULL: none since stage_forget. */
-static const struct thumbnail_job *asked(const struct stage *s)
-{
-    const struct thumbnail_job *job = NULL;
-    for (size_t i = 0; i < s->said_n; i++)
-        if (s->said[i].kind == EFFECT_THUMBNAIL)
-            job = s->said[i].job;
-    return job;
-}
-
-static void answer(struct stage *s, uint64_t serial, enum err err)
-{
-    struct event *ev = event_new(EVENT_THUMBNAIL);
-    ev->u.thumbnail = thumbnail_job_new(serial);
-    ev->u.thumbnail->err = err;
-    if (err == ERR_OK)
-        ev->u.thumbnail->jpeg_len = jpeg_make(ev->u.thumbnail->jpeg, 320, 180, JPEG_BYTES).len;
-    stage_do(s, ev);
-}
-
-/* What was asked for last is made, as large as it may be. */
-static void answer_full(struct stage *s)
-{
-    struct event *ev = event_new(EVENT_THUMBNAIL);
-    ev->u.thumbnail = thumbnail_job_new(asked(s)->serial);
-    ev->u.thumbnail->jpeg_len =
-        jpeg_make(ev->u.thumbnail->jpeg, 320, 180, THUMBNAIL_JPEG_BYTES_MAX).len;
-    stage_do(s, ev);
-}
-
-static const struct watch_info *watched(struct stage *s, const struct reel *r)
-{
-    struct watch_request m = {
-        .kind = WATCH_INIT, .client_id = slice_str("viewer"), .video_id = r->video.video_id};
-    stage_do(s, stage_watch_event(&m));
-    return stage_last(s, MESSAGE_WATCH_INFO)->body;
-}
-
-static void expect_holds(const struct stage *s, const struct watch_info *info, const struct reel *r)
-{
-    struct slice jpeg;
-    struct part part;
-    assert_int_equal(
-        thumbnail_open(info->delegation, info->thumbnail_part, &r->stream, &alice.key.pk, &jpeg),
-        ERR_OK);
-    assert_int_equal(jpeg.len, JPEG_BYTES);
-    assert_int_equal(part_decode(info->thumbnail_part, &part), ERR_OK);
-    assert_true(pubkey_eq(&part.chunk.signer, &s->edge.key.pk));
-}
-
-static uint64_t count(const struct stage *s, enum core_counter which)
-{
-    return core_counter(s->core, which);
+    return picture_of(&alice, id, live);
 }
 
 /* ---- videos ---- */
@@ -154,16 +50,16 @@ static void an_upload_gets_one(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("video1", false);
-    upload(s, r);
-    const struct thumbnail_job *job = asked(s);
+    picture_send(s, r);
+    const struct thumbnail_job *job = picture_asked(s);
     assert_non_null(job);
     struct chunk *init = &r->parts[0].part.chunk, *first = &r->parts[1].part.chunk;
     assert_int_equal(job->media_len, init->payload_len + first->payload_len); /* and no more */
     assert_memory_equal(job->media, r->parts[0].part.payload.ptr, init->payload_len);
-    answer(s, job->serial, ERR_OK);
-    assert_int_equal(count(s, COUNT_thumbnails_made), 1);
-    assert_int_equal(count(s, COUNT_thumbnails_kept), 1);
-    expect_holds(s, watched(s, r), r);
+    picture_answer(s, job->serial, ERR_OK);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_made), 1);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_kept), 1);
+    picture_holds(s, picture_watched(s, r), r);
     reel_free(r);
 }
 
@@ -172,10 +68,10 @@ static void the_receipt_comes_first(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("video1", false);
-    upload(s, r);
+    picture_send(s, r);
     assert_true(stage_ack(s)->receipt.len > 0);
-    assert_int_equal(count(s, COUNT_thumbnails_made), 0);
-    assert_int_equal(watched(s, r)->thumbnail_part.len, 0);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_made), 0);
+    assert_int_equal(picture_watched(s, r)->thumbnail_part.len, 0);
     reel_free(r);
 }
 
@@ -204,7 +100,7 @@ static void what_does_not_allow_it(void **state)
         char id[16];
         snprintf(id, sizeof(id), "video%u", i);
         struct reel *r = film(id, false);
-        struct delegation d = leave(s, r);
+        struct delegation d = picture_leave(s, r);
         if (i == 0)
             d.stream.b[0] ^= 1;
         else if (i == 1)
@@ -215,10 +111,10 @@ static void what_does_not_allow_it(void **state)
             d.not_after_us = s->utc_us;
         else if (i == 4)
             d.tracks_n = 0;
-        upload_with(s, r, i == 5 ? NULL : &d);
+        picture_send_with(s, r, i == 5 ? NULL : &d);
         assert_true(stage_ack(s)->receipt.len > 0);
-        assert_null(asked(s));
-        assert_int_equal(count(s, COUNT_delegations_refused), i + 1);
+        assert_null(picture_asked(s));
+        assert_int_equal(picture_count(s, COUNT_delegations_refused), i + 1);
         reel_free(r);
     }
 }
@@ -229,9 +125,9 @@ static void who_gave_one_gets_none(void **state)
     struct reel *r = reel_new(&alice, "video1", 1, false);
     reel_fill(r, 1, 100);
     reel_finish(r);
-    upload(s, r);
-    assert_null(asked(s));
-    assert_int_equal(count(s, COUNT_delegations_refused), 1);
+    picture_send(s, r);
+    assert_null(picture_asked(s));
+    assert_int_equal(picture_count(s, COUNT_delegations_refused), 1);
     reel_free(r);
 }
 
@@ -244,19 +140,19 @@ static void the_first_keyframe(void **state)
     reel_cut(r, CHUNK_MEDIA, 0, 0, 2 * REEL_PART_BYTES);
     reel_cut(r, CHUNK_MEDIA, CHUNK_KEYFRAME, 0, 77);
     reel_finish(r);
-    upload(s, r);
-    assert_int_equal(asked(s)->media_len, 577);
-    answer(s, asked(s)->serial, ERR_FORMAT);
-    assert_int_equal(count(s, COUNT_thumbnails_failed), 1);
+    picture_send(s, r);
+    assert_int_equal(picture_asked(s)->media_len, 577);
+    picture_answer(s, picture_asked(s)->serial, ERR_FORMAT);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_failed), 1);
     stage_forget(s);
     reel_cut(none, CHUNK_INIT, 0, 0, 500);
     for (unsigned i = 0; i <= THUMBNAIL_PASSED_MAX; i++)
         reel_cut(none, CHUNK_MEDIA, 0, 0, 100);
     reel_cut(none, CHUNK_MEDIA, CHUNK_KEYFRAME, 0, 77);
     reel_finish(none);
-    upload(s, none);
-    assert_null(asked(s));
-    assert_int_equal(count(s, COUNT_thumbnails_failed), 2);
+    picture_send(s, none);
+    assert_null(picture_asked(s));
+    assert_int_equal(picture_count(s, COUNT_thumbnails_failed), 2);
     reel_free(r);
     reel_free(none);
 }
@@ -269,9 +165,9 @@ static void a_large_fragment_is_cut_off(void **state)
     reel_cut(r, CHUNK_INIT, 0, 0, 500);
     reel_cut(r, CHUNK_MEDIA, CHUNK_KEYFRAME, 0, THUMBNAIL_MEDIA_BYTES_MAX);
     reel_finish(r);
-    upload(s, r);
+    picture_send(s, r);
     stage_pass(s, STAGE_S);
-    assert_int_equal(asked(s)->media_len, THUMBNAIL_MEDIA_BYTES_MAX);
+    assert_int_equal(picture_asked(s)->media_len, THUMBNAIL_MEDIA_BYTES_MAX);
     reel_free(r);
 }
 
@@ -282,18 +178,19 @@ static void one_at_a_time(void **state)
     for (unsigned i = 0; i < FILMS; i++) {
         char id[16];
         snprintf(id, sizeof(id), "video%02u", i);
-        r[i] = film(id, false);
-        upload(s, r[i]);
+        r[i] = picture_of(i % 2 ? &bob : &alice, id, false);
+        picture_send(s, r[i]);
     }
     assert_int_equal(stage_effects(s, EFFECT_THUMBNAIL), 1);
-    assert_int_equal(count(s, COUNT_thumbnails_dropped), 1); /* one is made, 16 wait */
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 1); /* one is made, 16 wait */
     for (unsigned i = 1; i < FILMS; i++) {
-        uint64_t serial = asked(s)->serial;
-        answer(s, serial, i % 2 ? ERR_OK : ERR_TIMEOUT);
-        answer(s, serial, ERR_OK); /* nobody waits for that any more */
+        uint64_t serial = picture_asked(s)->serial;
+        picture_answer(s, serial, i % 2 ? ERR_OK : ERR_TIMEOUT);
+        picture_answer(s, serial, ERR_OK); /* nobody waits for that any more */
     }
     assert_int_equal(stage_effects(s, EFFECT_THUMBNAIL), FILMS - 1);
-    assert_int_equal(count(s, COUNT_thumbnails_made) + count(s, COUNT_thumbnails_failed),
+    assert_int_equal(picture_count(s, COUNT_thumbnails_made) +
+                         picture_count(s, COUNT_thumbnails_failed),
                      FILMS - 1);
     for (unsigned i = 0; i < FILMS; i++)
         reel_free(r[i]);
@@ -309,12 +206,12 @@ static void what_the_program_fails_at(void **state)
         snprintf(id, sizeof(id), "video%u", i);
         struct reel *r = film(id, false);
         stage_forget(s);
-        upload(s, r);
+        picture_send(s, r);
         size_t before = stage_effects(s, EFFECT_LOG);
-        answer(s, asked(s)->serial, errs[i]);
-        assert_int_equal(count(s, COUNT_thumbnails_failed), i + 1);
+        picture_answer(s, picture_asked(s)->serial, errs[i]);
+        assert_int_equal(picture_count(s, COUNT_thumbnails_failed), i + 1);
         assert_int_equal(stage_effects(s, EFFECT_LOG) - before, i < 6); /* not there: said once */
-        assert_int_equal(watched(s, r)->thumbnail_part.len, 0);
+        assert_int_equal(picture_watched(s, r)->thumbnail_part.len, 0);
         reel_free(r);
     }
 }
@@ -324,13 +221,13 @@ static void what_is_no_picture_is_not_signed(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("video1", false);
-    upload(s, r);
+    picture_send(s, r);
     struct event *ev = event_new(EVENT_THUMBNAIL);
-    ev->u.thumbnail = thumbnail_job_new(asked(s)->serial);
+    ev->u.thumbnail = thumbnail_job_new(picture_asked(s)->serial);
     ev->u.thumbnail->jpeg_len = 100;
     stage_do(s, ev);
-    assert_int_equal(count(s, COUNT_thumbnails_made), 0);
-    assert_int_equal(count(s, COUNT_thumbnails_failed), 1);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_made), 0);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_failed), 1);
     reel_free(r);
 }
 
@@ -338,12 +235,12 @@ static void too_late_is_not_signed(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("video1", false);
-    upload(s, r);
-    uint64_t serial = asked(s)->serial;
+    picture_send(s, r);
+    uint64_t serial = picture_asked(s)->serial;
     stage_pass(s, 61 * STAGE_S);
-    answer(s, serial, ERR_OK);
-    assert_int_equal(count(s, COUNT_thumbnails_made), 0);
-    assert_int_equal(count(s, COUNT_thumbnails_failed), 1);
+    picture_answer(s, serial, ERR_OK);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_made), 0);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_failed), 1);
     reel_free(r);
 }
 
@@ -351,12 +248,12 @@ static void deleted_meanwhile(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("video1", false);
-    upload(s, r);
-    uint64_t serial = asked(s)->serial;
+    picture_send(s, r);
+    uint64_t serial = picture_asked(s)->serial;
     stage_do(s, stage_delete_event(s, r, r->final_video.revision_us + 1, NULL));
-    answer(s, serial, ERR_OK);
-    assert_int_equal(count(s, COUNT_thumbnails_kept), 0);
-    assert_int_equal(count(s, COUNT_thumbnails_dropped), 1);
+    picture_answer(s, serial, ERR_OK);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_kept), 0);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 1);
     reel_free(r);
 }
 
@@ -365,26 +262,16 @@ static void stopping_waits_for_none(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("video1", false);
-    upload(s, r);
-    uint64_t serial = asked(s)->serial;
+    picture_send(s, r);
+    uint64_t serial = picture_asked(s)->serial;
     stage_do(s, event_new(EVENT_STOP));
     assert_int_equal(stage_effects(s, EFFECT_DRAINED), 1);
-    answer(s, serial, ERR_OK);
-    assert_int_equal(count(s, COUNT_thumbnails_made), 0);
+    picture_answer(s, serial, ERR_OK);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_made), 0);
     reel_free(r);
 }
 
 /* ---- lives ---- */
-
-static struct event *live_leave(const struct reel *r, const struct delegation *d)
-{
-    struct event *ev = event_new(EVENT_DELEGATION);
-    ev->u.delegation.message.video_id = r->video.video_id;
-    ev->u.delegation.message.streamer_id = r->video.streamer_id;
-    ev->u.delegation.message.delegation = signed_leave(&ev->arena, d);
-    ev->u.delegation.delegation = *d;
-    return ev;
-}
 
 static struct slice listed_thumbnail(struct stage *s)
 {
@@ -400,24 +287,24 @@ static void a_live_shows_one_to_its_end(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("live1", true);
-    struct delegation d = leave(s, r);
+    struct delegation d = picture_leave(s, r);
     stage_do(s, stage_init_event(s, r));
     stage_parts(s, r, 0, 1);
-    stage_do(s, live_leave(r, &d));
-    stage_do(s, live_leave(r, &d)); /* the same again is no fault */
-    assert_int_equal(count(s, COUNT_delegations_refused), 0);
-    assert_null(asked(s));
+    stage_do(s, picture_live_leave(r, &d));
+    stage_do(s, picture_live_leave(r, &d)); /* the same again is no fault */
+    assert_int_equal(picture_count(s, COUNT_delegations_refused), 0);
+    assert_null(picture_asked(s));
     stage_parts(s, r, 1, 2);
-    assert_null(asked(s)); /* half a keyframe */
+    assert_null(picture_asked(s)); /* half a keyframe */
     stage_parts(s, r, 2, 3);
-    assert_non_null(asked(s));
-    assert_int_equal(asked(s)->media_len,
+    assert_non_null(picture_asked(s));
+    assert_int_equal(picture_asked(s)->media_len,
                      r->parts[0].part.chunk.payload_len + r->parts[1].part.chunk.payload_len);
     assert_int_equal(listed_thumbnail(s).len, 0);
-    answer(s, asked(s)->serial, ERR_OK);
+    picture_answer(s, picture_asked(s)->serial, ERR_OK);
     assert_true(slice_starts(listed_thumbnail(s), "data:image/jpeg;base64,"));
     stage_do(s, stage_join_event("viewer", "live1", stage_token(s, "viewer")));
-    expect_holds(s, stage_last(s, MESSAGE_LIVE_INFO_ONE)->body, r);
+    picture_holds(s, stage_last(s, MESSAGE_LIVE_INFO_ONE)->body, r);
     stage_parts(s, r, 3, r->n);
     assert_int_equal(stage_effects(s, EFFECT_THUMBNAIL), 1);
     assert_int_equal(s->core->live_thumbnails, 1);
@@ -429,11 +316,11 @@ static void a_live_shows_one_to_its_end(void **state)
 /* A live that ends while its picture is made: the job's serial. */
 static uint64_t ended_meanwhile(struct stage *s, struct reel *r, struct delegation *ret_d)
 {
-    *ret_d = leave(s, r);
+    *ret_d = picture_leave(s, r);
     stage_do(s, stage_init_event(s, r));
-    stage_do(s, live_leave(r, ret_d));
+    stage_do(s, picture_live_leave(r, ret_d));
     stage_parts(s, r, 0, r->n);
-    uint64_t serial = asked(s)->serial;
+    uint64_t serial = picture_asked(s)->serial;
     stage_pass(s, LIVE_IDLE_TIMEOUT_US + STAGE_S);
     return serial;
 }
@@ -443,18 +330,18 @@ static void a_full_list(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("live1", true), *films[6];
-    struct delegation d = leave(s, r);
+    struct delegation d = picture_leave(s, r);
     for (unsigned i = 0; i < 6; i++) {
         char id[16];
         snprintf(id, sizeof(id), "video%u", i);
         films[i] = film(id, false);
-        upload(s, films[i]);
-        answer_full(s);
+        picture_send(s, films[i]);
+        picture_answer_full(s);
     }
     stage_do(s, stage_init_event(s, r));
-    stage_do(s, live_leave(r, &d));
+    stage_do(s, picture_live_leave(r, &d));
     stage_parts(s, r, 0, r->n);
-    answer_full(s);
+    picture_answer_full(s);
     struct event *ev = event_new(EVENT_LIST);
     ev->u.list.client_id = slice_str("viewer");
     stage_do(s, ev);
@@ -478,8 +365,8 @@ static void a_live_that_ends_meanwhile(void **state)
     struct delegation d;
     struct reel *r = film("live1", true);
     uint64_t serial = ended_meanwhile(s, r, &d);
-    answer(s, serial, ERR_OK);
-    assert_int_equal(count(s, COUNT_thumbnails_dropped), 1);
+    picture_answer(s, serial, ERR_OK);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 1);
     assert_int_equal(s->core->live_thumbnails, 0);
     reel_free(r);
 }
@@ -492,13 +379,14 @@ static void a_live_that_begins_again_meanwhile(void **state)
     struct reel *r = film("live1", true);
     uint64_t serial = ended_meanwhile(s, r, &d);
     stage_do(s, stage_init_event(s, r));
-    answer(s, serial, ERR_OK); /* nobody has said it of this live yet: it was said of this stream */
+    picture_answer(s, serial,
+                   ERR_OK); /* nobody has said it of this live yet: it was said of this stream */
     stage_do(s, stage_join_event("viewer", "live1", stage_token(s, "viewer")));
-    expect_holds(s, stage_last(s, MESSAGE_LIVE_INFO_ONE)->body, r);
-    stage_do(s, live_leave(r, &d));
+    picture_holds(s, stage_last(s, MESSAGE_LIVE_INFO_ONE)->body, r);
+    stage_do(s, picture_live_leave(r, &d));
     stage_parts(s, r, 0, r->n);
     assert_int_equal(s->core->live_thumbnails, 1);
-    assert_int_equal(count(s, COUNT_thumbnails_dropped), 0);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 0);
     reel_free(r);
 }
 
@@ -510,13 +398,13 @@ static void two_pictures_of_one_live(void **state)
     struct reel *r = film("live1", true);
     uint64_t serial = ended_meanwhile(s, r, &d);
     stage_do(s, stage_init_event(s, r));
-    stage_do(s, live_leave(r, &d));
+    stage_do(s, picture_live_leave(r, &d));
     stage_parts(s, r, 0, r->n);
-    answer(s, serial, ERR_OK);
-    assert_int_not_equal(asked(s)->serial, serial);
-    answer(s, asked(s)->serial, ERR_OK);
+    picture_answer(s, serial, ERR_OK);
+    assert_int_not_equal(picture_asked(s)->serial, serial);
+    picture_answer(s, picture_asked(s)->serial, ERR_OK);
     assert_int_equal(s->core->live_thumbnails, 1);
-    assert_int_equal(count(s, COUNT_thumbnails_dropped), 1);
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 1);
     reel_free(r);
 }
 
@@ -525,9 +413,9 @@ static void a_live_in_json_has_none(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("live1", true);
-    struct delegation d = leave(s, r);
+    struct delegation d = picture_leave(s, r);
     stage_do(s, stage_init_event(s, r));
-    stage_do(s, live_leave(r, &d));
+    stage_do(s, picture_live_leave(r, &d));
     for (size_t i = 0; i < r->n; i++) {
         struct event *ev = stage_part_json_event(r, i);
         ev->u.part.topic = TOPIC_LIVE_UPLOAD;
@@ -535,10 +423,10 @@ static void a_live_in_json_has_none(void **state)
         ev->u.part.original = msg_new((struct slice){0}, slice_str("{\"chunk\":\"\"}"), NULL);
         stage_do(s, ev);
     }
-    assert_null(asked(s));
-    assert_int_equal(count(s, COUNT_thumbnails_failed), 1);
-    stage_do(s, live_leave(r, &d));
-    assert_int_equal(count(s, COUNT_delegations_refused), 1); /* it would be so again */
+    assert_null(picture_asked(s));
+    assert_int_equal(picture_count(s, COUNT_thumbnails_failed), 1);
+    stage_do(s, picture_live_leave(r, &d));
+    assert_int_equal(picture_count(s, COUNT_delegations_refused), 1); /* it would be so again */
     reel_free(r);
 }
 
@@ -546,18 +434,19 @@ static void a_delegation_of_no_live(void **state)
 {
     struct stage *s = *state;
     struct reel *r = film("live1", true), *up = film("video1", false);
-    struct delegation d = leave(s, r);
-    stage_do(s, live_leave(r, &d));
-    assert_int_equal(count(s, COUNT_delegations_refused), 1); /* nothing runs */
+    struct delegation d = picture_leave(s, r);
+    stage_do(s, picture_live_leave(r, &d));
+    assert_int_equal(picture_count(s, COUNT_delegations_refused), 1); /* nothing runs */
     stage_do(s, stage_init_event(s, r));
-    struct event *ev = live_leave(r, &d);
+    struct event *ev = picture_live_leave(r, &d);
     ev->u.delegation.message.video_id = stage_id("live2");
     stage_do(s, ev);
-    assert_int_equal(count(s, COUNT_delegations_refused), 2);
+    assert_int_equal(picture_count(s, COUNT_delegations_refused), 2);
     stage_do(s, stage_init_event(s, up));
-    d = leave(s, up);
-    stage_do(s, live_leave(up, &d));
-    assert_int_equal(count(s, COUNT_delegations_refused), 3); /* an upload says it at its end */
+    d = picture_leave(s, up);
+    stage_do(s, picture_live_leave(up, &d));
+    assert_int_equal(picture_count(s, COUNT_delegations_refused),
+                     3); /* an upload says it at its end */
     reel_free(r);
     reel_free(up);
 }
