@@ -19,6 +19,8 @@
  *       that was lost or invented, or an edge that lies, takes nothing away.
  *   I3  an edge that never met another, or is alone, forgets nothing but what is dead.
  *   I4  one operation at a time; each removes a slice.
+ *   I5  the others are counted anew when a peer's row changed, our last contact is another, or one
+ *       of them has gone silent: not at each step.
  */
 #include "base/bytes.h"
 #include "edge/core/state.h"
@@ -84,31 +86,50 @@ static bool away(const struct core *core)
     return core->contact_us && core->since_us && beyond(core, last, core->utc_us);
 }
 
-bool horizon_authority(struct core *core, const struct peer *p)
+static bool knows(const struct core *core, const struct peer *p)
 {
-    return presence_online(core, id_slice(&p->id)) && p->status.horizon_us && p->status.since_us &&
-           p->status.since_us <= core->contact_us &&
+    return p->status.horizon_us && p->status.since_us && p->status.since_us <= core->contact_us &&
            beyond(core, core->contact_us, p->status.time_us); /* its clock says so as well */
 }
 
-/* What of the others is there. */
-struct others {
-    unsigned able, knowing; /* show a root; and know of every deletion since our last contact */
-    bool was_here;          /* shows none now, but was here all the time and may come to */
-};
-
-static struct others look(struct core *core)
+bool horizon_authority(const struct core *core, const struct peer *p)
 {
-    struct others o = {0};
+    return presence_here(core, p) && knows(core, p);
+}
+
+struct others horizon_count(const struct core *core)
+{
+    struct others o = {.contact_us = core->contact_us,
+                       .changes = core->peers_changes,
+                       .from_us = core->now_us,
+                       .until_us = UINT64_MAX};
     size_t cursor = 0;
-    for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;) {
-        if (!presence_online(core, id_slice(&p->id)))
+    for (const struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;) {
+        if (!presence_here(core, p))
             continue;
+        uint64_t until_us = presence_until_us(p);
+        o.until_us = until_us < o.until_us ? until_us : o.until_us;
+        o.online++;
         o.able += p->status.horizon_us != 0;
-        o.knowing += horizon_authority(core, p);
+        o.knowing += knows(core, p);
         o.was_here |= !p->status.horizon_us && p->up_since_us <= core->contact_us;
     }
     return o;
+}
+
+bool horizon_counted(const struct core *core)
+{
+    const struct others *o = &core->others;
+    return o->from_us && o->contact_us == core->contact_us && o->changes == core->peers_changes &&
+           core->now_us >= o->from_us && core->now_us <= o->until_us;
+}
+
+/* I5 */
+static struct others look(struct core *core)
+{
+    if (!horizon_counted(core))
+        core->others = horizon_count(core);
+    return core->others;
 }
 
 static void settle(struct core *core)
@@ -207,21 +228,19 @@ void horizon_contact(struct core *core, const struct peer *p)
 /* Only others make it necessary: who is alone has nobody to mislead. */
 static bool others(struct core *core)
 {
-    size_t cursor = 0;
-    for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;)
-        if (presence_online(core, id_slice(&p->id)))
-            return true;
-    return core->now_us - core->bus_up_us < ALONE_US;
+    return look(core).online || core->now_us - core->bus_up_us < ALONE_US;
 }
 
 /* Whom we ask has gone; or the agreement that we wait for is not to be had. */
 static bool in_vain(struct core *core)
 {
     uint64_t waited = core->now_us - core->rejoin_us;
+    if (waited < PATIENCE_US || (core->rejoin != REJOIN_ASK && core->rejoin != REJOIN_AGREE))
+        return false;
     struct others o = look(core);
     if (core->rejoin == REJOIN_ASK)
-        return waited >= PATIENCE_US && !o.knowing;
-    return core->rejoin == REJOIN_AGREE && waited >= (believed(core, &o) ? AGREE_US : PATIENCE_US);
+        return !o.knowing;
+    return waited >= AGREE_US || !believed(core, &o);
 }
 
 static void rejoin(struct core *core)
@@ -278,8 +297,7 @@ static bool leap_holds(struct core *core)
         core->horizon_leap_us = core->now_us + LEAP_WAIT_US;
     size_t cursor = 0;
     for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;)
-        if (p->status.horizon_us + HOUR_US >= horizon_of(core) &&
-            presence_online(core, id_slice(&p->id)))
+        if (p->status.horizon_us + HOUR_US >= horizon_of(core) && presence_here(core, p))
             return true;
     return core->now_us >= core->horizon_leap_us;
 }

@@ -10,6 +10,7 @@
  *   I3  the key of every peer that is not revoked is in the trust view, and no other edge's; one
  *       whose credential has ended, until our next heartbeat.
  *   I4  who is revoked is neither online nor counted.
+ *   I5  whether a peer is there changes by silence alone, or peers_changes grows.
  */
 #include "base/mem.h"
 #include "edge/core/state.h"
@@ -60,12 +61,21 @@ void presence_ping(struct core *core, const struct ping_request *m)
 
 /* ---- the other edges ---- */
 
+uint64_t presence_until_us(const struct peer *p)
+{
+    return p->heard_us + (p->hinted ? PEER_HINTED_SILENCE_US : PEER_SILENCE_US);
+}
+
+bool presence_here(const struct core *core, const struct peer *p)
+{
+    return p->online && core->now_us <= presence_until_us(p);
+}
+
 struct peer *presence_peer(struct core *core, struct slice id)
 {
     struct peer *p = map_get(&core->peers, id);
-    uint64_t silence_us = p && p->hinted ? PEER_HINTED_SILENCE_US : PEER_SILENCE_US;
-    if (p && p->online && core->now_us - p->heard_us > silence_us)
-        p->online = false;
+    if (p)
+        p->online = presence_here(core, p);
     return p;
 }
 
@@ -102,8 +112,7 @@ size_t presence_agreeing(struct core *core, const uint8_t root[static ROOT_DIGES
     size_t cursor = 0;
     for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;)
         n += p->status.horizon_us == core->root.horizon_us &&
-             memcmp(p->status.root, root, ROOT_DIGEST_BYTES) == 0 &&
-             presence_peer(core, id_slice(&p->id))->online;
+             memcmp(p->status.root, root, ROOT_DIGEST_BYTES) == 0 && presence_here(core, p);
     return n;
 }
 
@@ -114,14 +123,14 @@ static struct peer *peer_make(struct core *core, const struct id *id)
         struct peer *gone = NULL;
         size_t cursor = 0;
         for (struct peer *p; (p = map_next(&core->peers, &cursor)) != NULL;)
-            if (!presence_peer(core, id_slice(&p->id))->online &&
-                (!gone || p->heard_us < gone->heard_us))
+            if (!presence_here(core, p) && (!gone || p->heard_us < gone->heard_us))
                 gone = p;
         if (!gone)
             return NULL;
         core_edge_distrust(core, &gone->id); /* I3 */
         free(map_remove(&core->peers, id_slice(&gone->id)));
     }
+    core->peers_changes++;
     struct peer *p = mem_alloc(sizeof(*p));
     p->id = *id;
     map_put(&core->peers, id_slice(&p->id), p);
@@ -159,6 +168,7 @@ static void appeared(struct core *core)
 
 static void heard(struct core *core, struct peer *p, const struct verified_status *m)
 {
+    core->peers_changes++;
     if (!pubkey_eq(&p->pk, &m->pk)) {
         p->pk = m->pk;
         core_edge_trust(core, &p->id, &p->pk); /* I3 */
@@ -184,6 +194,7 @@ static void heard(struct core *core, struct peer *p, const struct verified_statu
 /* Its key is forgotten: what it goes on to sign is nobody's. */
 static void revoke(struct core *core, struct peer *p)
 {
+    core->peers_changes++;
     if (!p->revoked) {
         core_edge_distrust(core, &p->id); /* I3 */
         core_log(core, true, "edge %s is revoked: it does not count any more", p->id.s);
@@ -229,6 +240,7 @@ void presence_status(struct core *core, const struct verified_status *m)
     struct peer *p = presence_peer(core, id_slice(&m->status.edge_id));
     if (!m->verified && !m->status.online && p) {
         p->hinted = true; /* I1 */
+        core->peers_changes++;
         return;
     }
     if (m->verified && m->not_after_us && core_revoked(core, m->serial)) {

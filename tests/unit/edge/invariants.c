@@ -76,9 +76,27 @@ static void check_thumbnails(const struct core *core)
     size_t cursor = 0;
     for (const struct ingest *in; (in = map_next(&core->ingests, &cursor)) != NULL;)
         lives += in->use == STREAM_LIVE && in->thumbnail.len;
-    CHECK(core->live_thumbnails == lives && lives <= LIVE_THUMBNAILS_MAX); /* thumbnail.c I4 */
+    CHECK(core->live_thumbnails == lives && lives <= LIVE_THUMBNAILS_MAX); /* thumbnail.c I5 */
     CHECK(core->thumbnail_wishes_n <= THUMBNAIL_WISHES_MAX);
+    for (size_t i = 0; i < core->thumbnail_wishes_n; i++) {
+        unsigned of_one = 0; /* thumbnail.c I4 */
+        for (size_t k = 0; k < core->thumbnail_wishes_n; k++)
+            of_one += id_eq(&core->thumbnail_wishes[i].streamer_id,
+                            &core->thumbnail_wishes[k].streamer_id);
+        CHECK(of_one <= THUMBNAIL_WISHES_PER_STREAMER_MAX);
+    }
     CHECK((core->thumbnail.job != NULL) == (core->thumbnail.state == THUMBNAIL_READING)); /* I1 */
+}
+
+/* What was counted of the others is what one would count now: horizon.c I5, presence.c I5. */
+static void check_others(const struct core *core)
+{
+    const struct others *kept = &core->others;
+    if (!horizon_counted(core))
+        return;
+    struct others o = horizon_count(core);
+    CHECK(o.online == kept->online && o.able == kept->able && o.knowing == kept->knowing);
+    CHECK(o.was_here == kept->was_here);
 }
 
 void core_check(const struct core *core, size_t under_way)
@@ -86,6 +104,7 @@ void core_check(const struct core *core, size_t under_way)
     check_ingests(core);
     check_views(core);
     check_thumbnails(core);
+    check_others(core);
     CHECK(core->stores_under_way == under_way); /* core.c I3 */
     CHECK(under_way <= STORE_OPS_MAX);
     CHECK(core->replays_n <= REPLAYS_MAX && core->backlog_n <= ROW_BACKLOG_MAX);

@@ -437,6 +437,29 @@ static void test_copies_outlast_a_liar(void **state)
     away_free(&a);
 }
 
+/* The others are counted when one of them says something or falls silent, and not meanwhile. */
+static void test_others_are_counted_once(void **state)
+{
+    (void)state;
+    struct away a = away_new();
+    struct stage *s = restarted(&a);
+    struct stage_beat b = liar(s, "edge2");
+    stage_do(s, stage_beat_event(&b));
+    assert_int_equal(s->core->rejoin, REJOIN_WAIT);
+    uint64_t counted_us = s->core->others.from_us;
+    assert_int_equal(s->core->others.online, 1);
+    stage_pass(s, 5 * STAGE_S);
+    assert_int_equal(s->core->others.from_us, counted_us);
+    stage_do(s, stage_beat_event(&b));
+    assert_int_equal(s->core->others.from_us, s->now_us);
+    counted_us = s->now_us;
+    stage_pass(s, PEER_SILENCE_US - STAGE_S);
+    assert_int_equal(s->core->others.from_us, counted_us);
+    stage_pass(s, 2 * STAGE_S);
+    assert_int_equal(s->core->others.online, 0);
+    away_free(&a);
+}
+
 /* A new edge gets the whole catalogue from one of the others, and no more than that. */
 static void test_a_new_edge_joins(void **state)
 {
@@ -484,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_one_that_lies),
         cmocka_unit_test(test_one_is_not_enough),
         cmocka_unit_test(test_copies_outlast_a_liar),
+        cmocka_unit_test(test_others_are_counted_once),
         cmocka_unit_test(test_a_new_edge_joins),
     };
     return cmocka_run_group_tests(tests, scene_cast, NULL);
