@@ -2,12 +2,16 @@
  *   I1  What proves who we are leaves only sealed to the zone's key.
  *   I2  Nothing is kept that this zone did not sign for our key, and no account that did not
  *       come with such a thing.
+ *   I3  A renewal never takes the place of another login of this home: who writes what was granted
+ *       holds the home's lock while it looks.
  */
 #include "client/auth.h"
 
 #include "base/clock.h"
 #include "client/account.h"
 #include "client/zone.h"
+
+#include <unistd.h>
 
 struct slice auth_seal(struct auth_request *a, struct arena *arena)
 {
@@ -46,17 +50,51 @@ enum auth_answer auth_take(const struct auth_request *a, const struct topic *top
     return AUTH_GRANTED;
 }
 
+/* I3. What cannot be read is replaced, and so is what ends earlier. */
+static bool superseded(const struct auth_request *a, const struct identity *identity,
+                       const struct credential *renewed)
+{
+    uint8_t bytes[OBJECT_BYTES_MAX];
+    struct credential kept;
+    size_t len;
+    enum err err = identity_read(identity, "credential", bytes, &len);
+    if (!a->request.renew.len || err != ERR_OK)
+        return false;
+    err = credential_open(slice_of(bytes, len), a->zone, &kept);
+    if (err == ERR_OK)
+        return !id_eq(&kept.subject, &renewed->subject) || !pubkey_eq(&kept.pk, &renewed->pk) ||
+               kept.not_after_us > renewed->not_after_us;
+    return err == ERR_NOT_READY || err == ERR_UNAUTHORIZED; /* a later epoch's, another zone's */
+}
+
+/* The lock is held (I3). */
+static enum err write_granted(const struct auth_request *a, const struct identity *identity,
+                              const struct user_reply *reply, const struct credential *c)
+{
+    enum err err = ERR_OK;
+    if (superseded(a, identity, c))
+        return ERR_OK;
+    if (reply->broker.len && a->broker && zone_broker_trusted(a->broker))
+        err = account_keep(identity, a->broker, a->key, reply->broker);
+    if (err == ERR_OK) /* I2 */
+        err = identity_write(identity, "credential", reply->credential);
+    return err;
+}
+
 enum err auth_keep(const struct auth_request *a, const struct identity *identity,
                    const struct user_reply *reply, struct credential *ret)
 {
     struct credential c;
+    int lock;
     enum err err = credential_open(reply->credential, a->zone, &c);
     if (err == ERR_OK && (c.kind != CREDENTIAL_STREAMER || !pubkey_eq(&c.pk, &a->key->pk)))
         err = ERR_SIGNATURE;
-    if (err == ERR_OK && reply->broker.len && a->broker && zone_broker_trusted(a->broker))
-        err = account_keep(identity, a->broker, a->key, reply->broker);
-    if (err == ERR_OK) /* I2 */
-        err = identity_write(identity, "credential", reply->credential);
+    if (err == ERR_OK)
+        err = identity_lock(identity, &lock);
+    if (err != ERR_OK)
+        return err;
+    err = write_granted(a, identity, reply, &c);
+    close(lock);
     if (err == ERR_OK)
         *ret = c;
     return err;

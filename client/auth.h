@@ -34,7 +34,7 @@ enum auth_answer auth_take(const struct auth_request *a, const struct topic *top
 /*
  * auth_keep: verify what was granted, and keep it in place of the credential before; and the
  * account at the broker that came with it, where a password may be shown: over TLS, or to this
- * machine.
+ * machine. What was renewed is not kept over another login of this home meanwhile.
  * ERR_NOT_READY: signed in a later epoch than the zone's parameters here. ERR_FORMAT,
  * ERR_LIMIT, ERR_UNAUTHORIZED, ERR_SIGNATURE: not this zone's, or not for our key. ERR_IO: it
  * cannot be written (errno tells). ret borrows from reply.

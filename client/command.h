@@ -14,6 +14,7 @@ enum exit_status {
     STATUS_NO_ANSWER = 3,    /* no broker, edge or auth_edge answered in time */
     STATUS_UNVERIFIED = 4,   /* a signature, hash, chain or manifest does not hold, or is missing */
     STATUS_UNAUTHORIZED = 5, /* our credential is revoked, or an edge does not take it */
+    STATUS_NO_LIST = 6,      /* --require-revocations, and no list of revocations is fresh */
 };
 
 struct command {

@@ -1,6 +1,6 @@
 /*
- *   I1  The zone is replaced only by what follows from it (zone_accept), of a later epoch;
- *       the pin, only by what follows from the pin.
+ *   I1  The zone is replaced only by what follows from it (zone_accept), of a later epoch, and
+ *       which the pin, as it is by then, follows from or leads to (zone_pin).
  *   I2  A list counts only if the zone's current key signed it (revocation_list_take).
  *   I3  What cannot be kept still counts for this command.
  */
@@ -13,6 +13,31 @@
 #include "wire/auth.h"
 
 #include <unistd.h>
+
+/* Another command may have followed the zone's key since this one read the pin. */
+static bool catch_up(struct follow *f)
+{
+    uint8_t bytes[OBJECT_BYTES_MAX];
+    struct zone_params pinned;
+    size_t len;
+    if (identity_read(f->identity, "zone", bytes, &len) != ERR_OK ||
+        zone_open(slice_of(bytes, len), &pinned) != ERR_OK ||
+        pinned.key_epoch <= f->zone->key_epoch || zone_accept(f->zone, &pinned) != ERR_OK)
+        return false; /* I1 */
+    *f->zone = pinned;
+    return true;
+}
+
+void follow_load(struct follow *f)
+{
+    enum err err = revocation_list_load(f->identity, f->zone, &f->list);
+    if (err == ERR_NOT_READY && catch_up(f))
+        err = revocation_list_load(f->identity, f->zone, &f->list);
+    if (err != ERR_OK && err != ERR_UNKNOWN)
+        say("note: the list of revocations kept in %s/revocations is unreadable (%s); it is left "
+            "out until a newer one comes",
+            f->identity->home, err_name(err));
+}
 
 static void ask_params(struct follow *f)
 {
@@ -33,27 +58,36 @@ void follow_later(struct follow *f)
 
 static enum heard take_list(struct follow *f, struct slice bytes)
 {
-    enum err err = bytes.len ? revocation_list_take(&f->list, f->zone, bytes) : ERR_UNKNOWN;
+    uint64_t utc_us = clock_utc_us();
+    enum err err = bytes.len ? revocation_list_take(&f->list, f->zone, bytes, utc_us) : ERR_UNKNOWN;
     if (err == ERR_NOT_READY)
         follow_later(f);
     if (err != ERR_OK)
         return HEARD;
-    revocation_list_keep(&f->list, f->identity, f->zone); /* I3 */
+    revocation_list_keep(&f->list, f->identity, f->zone, utc_us); /* I3 */
     return HEARD_NEWS;
 }
 
 static enum heard take_params(struct follow *f, struct slice bytes)
 {
-    struct zone_params offered;
+    struct zone_params offered, pinned;
     if (zone_open(bytes, &offered) != ERR_OK || offered.key_epoch <= f->zone->key_epoch ||
         zone_accept(f->zone, &offered) != ERR_OK) /* I1 */
         return HEARD;
-    *f->zone = offered;
-    zone_pin(f->identity, bytes);
+    switch (zone_pin(f->identity, bytes, &pinned)) {
+    case ERR_OK: break;
+    case ERR_UNAUTHORIZED: return HEARD; /* I1 */
+    default: pinned = offered; break;    /* I3 */
+    }
+    if (zone_accept(f->zone, &pinned) != ERR_OK)
+        return HEARD; /* I1 */
+    *f->zone = pinned;
+    if (!f->list.bytes)
+        follow_load(f);
     return HEARD_NEWS;
 }
 
-static enum heard take(void *context, const struct topic *topic, struct slice payload)
+enum heard follow_take(void *context, const struct topic *topic, struct slice payload)
 {
     struct follow *f = context;
     CLEANUP(arena_release) struct arena arena = {0};
@@ -76,12 +110,8 @@ void follow_open(struct follow *f, struct session *session, const struct identit
                  struct zone_params *zone)
 {
     *f = (struct follow){.session = session, .identity = identity, .zone = zone};
-    session->listener = (struct session_listener){.take = take, .context = f};
-    enum err err = revocation_list_load(identity, zone, &f->list);
-    if (err != ERR_OK && err != ERR_UNKNOWN)
-        say("note: the list of revocations kept in %s/revocations is unreadable (%s); it is left "
-            "out until a newer one comes",
-            identity->home, err_name(err));
+    session->listener = (struct session_listener){.take = follow_take, .context = f};
+    follow_load(f);
     session_listen(session, TOPIC_AUTH_REVOCATIONS, (struct slice){0});
     session_listen(session, TOPIC_AUTH_PARAMS_REPLY, id_slice(&session->id));
     if (!f->list.bytes || clock_utc_us() > f->list.list.next_us)
@@ -96,19 +126,40 @@ void follow_close(struct follow *f)
     *f = (struct follow){0};
 }
 
-void follow_note(const struct follow *f)
+enum err follow_wait(struct follow *f, bool fresh, uint64_t wait_us)
 {
-    uint64_t now_us = clock_utc_us();
-    char issued[ISO8601_BYTES];
-    if (!isatty(STDERR_FILENO))
-        return;
-    if (!f->list.bytes)
-        say("note: no list of revocations has been seen; who was revoked is not known here");
-    if (!revocation_list_overdue(&f->list, now_us))
-        return;
-    clock_iso8601(f->list.list.issued_us, issued);
-    say("note: the list of revocations is %llu s old (%s); who was revoked since is not known here",
-        (unsigned long long)((now_us - f->list.list.issued_us) / 1000000), issued);
+    uint64_t now_us = clock_mono_us(), end_us = now_us + wait_us;
+    while (fresh ? !revocation_list_fresh(&f->list, clock_utc_us()) : !f->list.bytes) {
+        CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
+        struct topic topic;
+        uint64_t until_us =
+            now_us + SESSION_REPEAT_US < end_us ? now_us + SESSION_REPEAT_US : end_us;
+        switch (session_wait(f->session, until_us, &msg, &topic)) {
+        case SESSION_STOP: return ERR_CLOSED;
+        case SESSION_TIMEOUT: ask_params(f); break;
+        case SESSION_MESSAGE: f->session->strays++; break;
+        case SESSION_UP:
+        case SESSION_TRUST:
+        case SESSION_DOWN:
+        case SESSION_DRAINED: break;
+        }
+        now_us = clock_mono_us();
+        if (now_us >= end_us)
+            return ERR_TIMEOUT;
+    }
+    return ERR_OK;
+}
+
+bool follow_note(const struct revocation_list *list, bool quiet)
+{
+    char text[REVOCATIONS_TEXT_BYTES];
+    bool worries = revocation_list_worries(list, clock_utc_us(), text);
+    bool told = worries && (!quiet || isatty(STDERR_FILENO));
+    if (told)
+        say("note: %s; try again in a while, ask your operator if none comes, or give "
+            "--require-revocations to play nothing then",
+            text);
+    return told;
 }
 
 void follow_json(const struct revocation_list *list, struct json_text *j)
@@ -117,4 +168,6 @@ void follow_json(const struct revocation_list *list, struct json_text *j)
     json_text_uint(j, "revocations", list->bytes ? list->list.number : 0);
     if (revocation_list_overdue(list, now_us))
         json_text_uint(j, "revocations_age_s", (now_us - list->list.issued_us) / 1000000);
+    if (revocation_list_ahead(list, now_us))
+        json_text_uint(j, "revocations_ahead_s", (list->list.issued_us - now_us) / 1000000);
 }

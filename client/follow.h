@@ -29,6 +29,10 @@ struct follow {
 void follow_open(struct follow *f, struct session *session, const struct identity *identity,
                  struct zone_params *zone);
 
+/* follow_load: the list that is kept, also of a key that another command has followed the zone to
+ * by now: then zone is replaced, too. */
+void follow_load(struct follow *f);
+
 /* follow_close: the session listens no more. Zeroed is fine. */
 void follow_close(struct follow *f);
 
@@ -42,10 +46,23 @@ static inline const struct revocations *follow_list(const struct follow *f)
     return revocation_list_get(&f->list);
 }
 
-/* follow_note: on a terminal, say if the list is too old to be relied on. */
-void follow_note(const struct follow *f);
-/* follow_json: "revocations": the list's number (0: none is known), and "revocations_age_s" if
- * it is too old to be relied on. */
+/*
+ * follow_take: a message, as the session's listener hears it; context is the follow.
+ * HEARD_NEWS: the zone or the list is another one now.
+ */
+enum heard follow_take(void *context, const struct topic *topic, struct slice payload);
+
+/*
+ * follow_wait: until a list is known; fresh: one that --require-revocations is content with.
+ * ERR_TIMEOUT: none came within wait_us. ERR_CLOSED: interrupted. What else arrives is dropped.
+ */
+enum err follow_wait(struct follow *f, bool fresh, uint64_t wait_us);
+
+/* follow_note: say if there is no list, or none to be relied on; what that means, what to do.
+ * quiet: to a terminal only. true: it was said. */
+bool follow_note(const struct revocation_list *list, bool quiet);
+/* follow_json: "revocations": the list's number (0: none is known), "revocations_age_s" if
+ * it is too old to be relied on, "revocations_ahead_s" if it is dated so far ahead. */
 void follow_json(const struct revocation_list *list, struct json_text *j);
 
 #endif

@@ -9,9 +9,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { KEY_TEXT_BYTES = 2 * KEY_BYTES, OPEN_TO_OTHERS = 077 };
 
@@ -112,6 +115,22 @@ enum err identity_write(const struct identity *identity, const char *name, struc
     identity_path(identity, name, path);
     enum err err = file_make_dir(identity->home);
     return err == ERR_OK ? file_write(path, slice_of(text, len + 1)) : err;
+}
+
+enum err identity_lock(const struct identity *identity, int *ret_fd)
+{
+    enum err err = file_make_dir(identity->home);
+    if (err != ERR_OK)
+        return err;
+    int fd = open(identity->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return ERR_IO;
+    if (flock(fd, LOCK_EX) != 0) {
+        close(fd);
+        return ERR_IO;
+    }
+    *ret_fd = fd;
+    return ERR_OK;
 }
 
 enum err streamer_load(const struct identity *identity, const struct zone_params *zone,

@@ -49,6 +49,14 @@ enum err identity_read(const struct identity *identity, const char *name,
  * tells. */
 enum err identity_write(const struct identity *identity, const char *name, struct slice bytes);
 
+/*
+ * identity_lock: keep other commands of this home from writing until the file is closed:
+ * who compares what is kept with what is to replace it holds this meanwhile. Two writers of
+ * one file at once would also tear it. Makes home if need be. Not recursive.
+ * ERR_IO: errno tells.
+ */
+enum err identity_lock(const struct identity *identity, int *ret_fd);
+
 /* A streamer who may sign: the key, and the credential that names it. */
 struct streamer {
     struct signkey key;

@@ -28,7 +28,8 @@ static void print_statuses(void)
 {
     printf("\nExit status: 0 done; 1 failed or refused; 2 wrong usage; 3 no broker, edge or\n"
            "auth_edge answered; 4 something did not verify, is revoked, or is missing its end;\n"
-           "5 your own credential is revoked or not accepted.\n");
+           "5 your own credential is revoked or not accepted; 6 no list of who is revoked is\n"
+           "fresh, and --require-revocations was given.\n");
 }
 
 static void print_overview(FILE *file)

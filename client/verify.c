@@ -23,6 +23,7 @@ static struct option options_verify[] = {
     {.name = "edge",
      .env = "EDGECTL_EDGE",
      .help = "verify ID: id of the edge to ask (default: the best that answers)"},
+    OPTION_REQUIRE_REVOCATIONS,
     OPTIONS_COMMON,
 };
 
@@ -241,6 +242,17 @@ static enum exit_status trust_zone(const struct option *options, struct slice by
     return STATUS_OK;
 }
 
+/* That there is no list to go by; how old one is, the report says. */
+static void note_list(const struct saved *s)
+{
+    char text[REVOCATIONS_TEXT_BYTES];
+    uint64_t now_us = clock_utc_us();
+    if (s->json || (s->list.bytes && !revocation_list_ahead(&s->list, now_us)))
+        return;
+    revocation_list_tell(&s->list, now_us, text);
+    say("note: %s; edgectl watch, or verify ID, gets the newest", text);
+}
+
 static enum exit_status check_all(struct saved *s, struct proof *proof, const char *path)
 {
     struct claim claim = {.credential = proof->head.credential,
@@ -262,6 +274,7 @@ static enum exit_status check_all(struct saved *s, struct proof *proof, const ch
     while (!s->short_file && proof_next(proof, &entry))
         check_entry(s, &entry);
     check_rest(s);
+    note_list(s);
     report(s, path);
     return s->faults ? STATUS_UNVERIFIED : STATUS_OK;
 }
@@ -285,6 +298,9 @@ static enum exit_status verify_file(const struct option *options, const char *pa
     struct saved *s = mem_alloc(sizeof(*s));
     s->json = config_flag(options, "json");
     enum exit_status status = trust_zone(options, proof.head.zone, s);
+    if (status == STATUS_OK && config_flag(options, "require-revocations") &&
+        !revocation_list_fresh(&s->list, clock_utc_us()))
+        status = revocations_missing(&s->list);
     if (status == STATUS_OK) {
         s->file = fopen(path, "re");
         if (s->file) {
@@ -307,7 +323,9 @@ static enum exit_status run(const struct option *options, const char *const *arg
     const char *proof_path = config_text(options, "proof");
     if (proof_path)
         return verify_file(options, arguments[0], proof_path);
-    struct watch_order order = {.json = config_flag(options, "json"), .verify = true};
+    struct watch_order order = {.json = config_flag(options, "json"),
+                                .verify = true,
+                                .require_list = config_flag(options, "require-revocations")};
     if (id_parse(slice_str(arguments[0]), &order.video_id) != ERR_OK) {
         say("'%.80s' is no video id; to verify a file, give its --proof", arguments[0]);
         return STATUS_USAGE;
@@ -326,7 +344,9 @@ const struct command command_verify = {
         "$EDGECTL_HOME or given with --zone-key, and names chunk and byte offsets of what does\n"
         "not hold. A key found inside the proof is never trusted. Whether the streamer is revoked\n"
         "is judged by the newest list that a command has seen; what was stored before that, and\n"
-        "has a receipt in its proof, counts.",
+        "has a receipt in its proof, counts. Where none was seen, that is said; with\n"
+        "--require-revocations nothing counts then, nor by a list from more than 60 s ago (verify\n"
+        "ID and watch fetch one), and the exit status is 6.",
     .arguments_min = 1,
     .arguments_max = 1,
     .options = options_verify,

@@ -38,6 +38,7 @@ static struct option options_watch[] = {
      .kind = OPTION_UINT,
      .min = 0,
      .max = 10 * 365 * 86400},
+    OPTION_REQUIRE_REVOCATIONS,
     OPTIONS_COMMON,
 };
 
@@ -105,26 +106,6 @@ enum exit_status view_prove(struct view *v, struct slice statement, const struct
         "--duration",
         PROOF_CHUNKS_MAX);
     return STATUS_FAILED;
-}
-
-/* ERR_NOT_READY: newer parameters of the zone have been asked for. */
-static enum err judge(struct view *v)
-{
-    v->checker.zone = v->zone; /* it may have a newer key by now */
-    enum err err = checker_judge(&v->checker, follow_list(&v->follow));
-    if (err == ERR_NOT_READY)
-        follow_later(&v->follow);
-    return err;
-}
-
-enum exit_status view_judge(struct view *v)
-{
-    if (judge(v) == ERR_OK)
-        return STATUS_OK;
-    memcpy(v->revoked, v->checker.why, sizeof(v->revoked));
-    progress_clear(&v->progress);
-    say("%s", v->revoked);
-    return STATUS_UNVERIFIED;
 }
 
 /* ------------------------------------------------------------------ what it is */
@@ -204,7 +185,7 @@ static enum answer take_info(void *context, const struct topic *topic, struct sl
         w->unverified++;
         return ANSWER_STRAY;
     }
-    switch (judge(v)) {
+    switch (view_verdict(v)) {
     case ERR_OK: break;
     case ERR_NOT_READY: w->unverified++; return ANSWER_STRAY;
     default: /* anybody can leave the receipt out */
@@ -484,21 +465,24 @@ static enum exit_status view_all(struct view *v)
     if (status != STATUS_OK)
         return status;
     follow_open(&v->follow, v->session, &v->identity, &v->zone);
-    status = find(v);
+    status = view_await_list(v);
+    if (status == STATUS_OK)
+        status = find(v);
     if (status == STATUS_OK)
         status = start_outputs(v);
     if (status != STATUS_OK)
         return status;
     status = v->live ? watch_live(v) : watch_stored(v);
     progress_clear(&v->progress);
-    follow_note(&v->follow);
+    view_note(v);
     if (status == STATUS_OK && !v->live)
         status = complete_proof(v);
-    bool kept = status == STATUS_OK || (v->live && status == STATUS_UNVERIFIED);
+    bool cut = status == STATUS_UNVERIFIED || status == STATUS_NO_LIST;
+    bool kept = status == STATUS_OK || (v->live && cut);
     if (kept && keep_outputs(v) != STATUS_OK)
         status = STATUS_FAILED;
     enum exit_status picture = kept ? keep_thumbnail(v) : STATUS_OK;
-    if (!v->reader_gone && (status == STATUS_OK || status == STATUS_UNVERIFIED))
+    if (!v->reader_gone && (status == STATUS_OK || cut))
         summary(v, status == STATUS_OK);
     return status == STATUS_OK ? picture : status;
 }
@@ -535,7 +519,8 @@ static enum exit_status run(const struct option *options, const char *const *arg
                                 .proof_path = config_text(options, "proof"),
                                 .thumbnail_path = config_text(options, "thumbnail-out"),
                                 .duration_us = config_uint(options, "duration") * 1000000u,
-                                .json = config_flag(options, "json")};
+                                .json = config_flag(options, "json"),
+                                .require_list = config_flag(options, "require-revocations")};
     if (id_parse(slice_str(arguments[0]), &order.video_id) != ERR_OK) {
         say("'%.80s' is no video id: 1 to %d of [A-Za-z0-9_-]", arguments[0], ID_BYTES_MAX);
         return STATUS_USAGE;
@@ -553,7 +538,9 @@ const struct command command_watch = {
         "FILE.part and renamed when it is whole; a live is written to FILE as it comes. To\n"
         "see it:  edgectl watch ID -o - | ffplay -\n"
         "What a streamer who is revoked has published counts only with an edge's receipt from\n"
-        "before; a live of such a streamer ends.",
+        "before; a live of such a streamer ends. The zone's list says who is revoked. When none\n"
+        "has come, or it is old, that is said; with --require-revocations nothing is played\n"
+        "then, and the exit status is 6.",
     .arguments_min = 1,
     .arguments_max = 1,
     .options = options_watch,

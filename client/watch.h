@@ -23,7 +23,17 @@ enum {
     LIVE_SILENCE_US = 30 * 1000 * 1000,   /* and given up after */
     RECEIPT_WAIT_US = 2 * 1000 * 1000,    /* for a proof file */
     LIVE_END_WAIT_US = 2 * 1000 * 1000,   /* an unsigned end waits so long for the signed one */
+    LIST_WAIT_US = 1000 * 1000,      /* for the first list of revocations, where none is kept */
+    LIVE_NOTE_US = 15 * 1000 * 1000, /* a live that goes on without one says so after */
 };
+
+/* Of watch and verify. */
+#define OPTION_REQUIRE_REVOCATIONS                                                                 \
+    {                                                                                              \
+        .name = "require-revocations", .env = "EDGECTL_REQUIRE_REVOCATIONS",                       \
+        .help = "refuse without a list of who is revoked that is at most 60 s old",                \
+        .kind = OPTION_FLAG                                                                        \
+    }
 
 /* What the user asked for. */
 struct watch_order {
@@ -33,6 +43,7 @@ struct watch_order {
     const char *thumbnail_path; /* NULL: none is wanted */
     uint64_t duration_us;       /* live: stop after; 0: at its end */
     bool json, verify;
+    bool require_list; /* --require-revocations */
 };
 
 struct view {
@@ -45,6 +56,7 @@ struct view {
     struct id edge_id;
     struct checker checker;
     char revoked[CHECKER_WHY_BYTES]; /* why what was found does not count; "": it does */
+    bool noted;                      /* that there is no list of revocations to rely on */
     bool live;
     struct thumbnail thumbnail; /* as the edge shows it */
     uint8_t token[TOKEN_BYTES];
@@ -85,11 +97,24 @@ enum exit_status view_write(struct view *v, struct slice bytes);
 /* view_prove: add a chunk's statement to the proof file, if one is wanted. */
 enum exit_status view_prove(struct view *v, struct slice statement, const struct signature *sig);
 
+/* view_await_list: before anything is asked: give a list of revocations time to come.
+ * STATUS_NO_LIST: one is required, and none is fresh; STATUS_FAILED: interrupted; both said. */
+enum exit_status view_await_list(struct view *v);
+/* view_may_go_on: before each part is taken. STATUS_NO_LIST: as above. */
+enum exit_status view_may_go_on(struct view *v);
+/* view_note: say, once, that there is no list to rely on, if that is so. */
+void view_note(struct view *v);
+/* revocations_missing: say that --require-revocations refuses. STATUS_NO_LIST. */
+enum exit_status revocations_missing(const struct revocation_list *list);
+
 /*
  * view_judge: what the list of revocations says, as it is now. STATUS_OK; STATUS_UNVERIFIED:
  * said, and nothing more may be played.
  */
 enum exit_status view_judge(struct view *v);
+/* view_verdict: the same, unsaid. ERR_NOT_READY: newer parameters of the zone have been asked
+ * for. Otherwise as checker_judge. */
+enum err view_verdict(struct view *v);
 
 /* watch_stored, watch_live: from a verified claim to the end; say what is wrong. */
 enum exit_status watch_stored(struct view *v);

@@ -163,6 +163,8 @@ static bool time_is_up(struct live *l, enum exit_status *ret_status)
         *ret_status = v->parts || v->rejected ? STATUS_UNVERIFIED : STATUS_NO_ANSWER;
         return true;
     }
+    if (l->playing_us && now_us - l->playing_us >= LIVE_NOTE_US)
+        view_note(v);
     if (now_us - l->heard_us >= LIVE_REJOIN_US && now_us - l->joined_us >= LIVE_REJOIN_US)
         join(l);
     else if (now_us - l->joined_us >= LIVE_REJOIN_US)
@@ -175,6 +177,9 @@ static enum exit_status watch_until_end(struct live *l)
     struct view *v = l->view;
     enum exit_status status = STATUS_OK;
     while (status == STATUS_OK && !l->ended && !v->reader_gone && !time_is_up(l, &status)) {
+        status = view_may_go_on(v);
+        if (status != STATUS_OK)
+            return status;
         CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
         struct topic topic;
         switch (session_wait(v->session, wake_us(l), &msg, &topic)) {

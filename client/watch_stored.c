@@ -180,6 +180,9 @@ static enum exit_status pull_all(struct stored *st)
         struct topic topic;
         uint64_t now_us = clock_mono_us();
         uint64_t end_us = patience_end_us(st);
+        status = view_may_go_on(v);
+        if (status != STATUS_OK)
+            return status;
         if (now_us >= end_us)
             return gave_up(st);
         if (v->session->up)

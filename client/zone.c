@@ -2,6 +2,10 @@
  *   pin file --whole--> done            (renew: ask, accept what follows from it)
  *   --zone-key alone -> ask, accept only what that key leads to, pin
  *   nothing ----------> ask where the broker is trusted, collect; two answers abort; pin
+ *
+ *   I1  The pin only ever moves on: between processes of one home that is so because whoever
+ *       writes it holds the home's lock while it compares.
+ *   I2  No command trusts what the pin does not lead to, or come from, as it is by then.
  */
 #include "client/zone.h"
 
@@ -12,6 +16,7 @@
 #include "wire/auth.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum exit_status zone_pin_read(const struct identity *identity, const struct option *options,
                                struct zone_pin *ret)
@@ -50,16 +55,43 @@ enum exit_status zone_pin_read(const struct identity *identity, const struct opt
     return STATUS_OK;
 }
 
-enum err zone_pin(const struct identity *identity, struct slice bytes)
+/* The lock is held (I1). */
+static enum err move_pin(const struct identity *identity, struct slice bytes,
+                         const struct zone_params *params, struct zone_params *ret)
 {
     uint8_t before[OBJECT_BYTES_MAX];
-    struct zone_params pinned, params;
+    struct zone_params pinned;
     size_t len;
-    bool any = identity_read(identity, "zone", before, &len) == ERR_OK &&
-               zone_open(slice_of(before, len), &pinned) == ERR_OK;
-    if (any && zone_open(bytes, &params) == ERR_OK && zone_accept(&pinned, &params) != ERR_OK)
-        return ERR_OK;
-    return identity_write(identity, "zone", bytes);
+    enum err err = identity_read(identity, "zone", before, &len);
+    bool any = err != ERR_UNKNOWN;
+    if (err == ERR_OK)
+        err = zone_open(slice_of(before, len), &pinned);
+    if (any && err != ERR_OK)
+        return err; /* somebody has to look at it: zone_pin_read says so */
+    if (any && zone_accept(&pinned, params) != ERR_OK) {
+        err = zone_accept(params, &pinned); /* I2 */
+        if (err == ERR_OK)
+            *ret = pinned;
+        return err;
+    }
+    err = identity_write(identity, "zone", bytes);
+    if (err == ERR_OK)
+        *ret = *params;
+    return err;
+}
+
+enum err zone_pin(const struct identity *identity, struct slice bytes, struct zone_params *ret)
+{
+    struct zone_params params;
+    int lock;
+    enum err err = zone_open(bytes, &params);
+    if (err == ERR_OK)
+        err = identity_lock(identity, &lock);
+    if (err != ERR_OK)
+        return err;
+    err = move_pin(identity, bytes, &params, ret);
+    close(lock);
+    return err;
 }
 
 static bool starts(const char *s, const char *prefix)
@@ -153,6 +185,22 @@ static enum err ask(struct session *s, struct answers *got)
     return err;
 }
 
+static enum exit_status pin_answer(const struct identity *identity, const struct answers *got,
+                                   struct zone_params *ret)
+{
+    switch (zone_pin(identity, slice_of(got->bytes, got->len), ret)) {
+    case ERR_OK: return STATUS_OK;
+    case ERR_UNAUTHORIZED:
+        say("the zone that answers is not the one that another command has pinned in %s meanwhile; "
+            "ask your operator for the key and give --zone-key",
+            identity->home);
+        return STATUS_UNVERIFIED;
+    default:
+        say("the zone cannot be pinned in %s; check that you may write there", identity->home);
+        return STATUS_FAILED;
+    }
+}
+
 enum exit_status zone_obtain(struct session *s, const struct identity *identity,
                              const struct option *options, bool renew, struct zone_params *ret)
 {
@@ -182,10 +230,5 @@ enum exit_status zone_obtain(struct session *s, const struct identity *identity,
         say("two different zones answer; ask your operator for the key and give --zone-key");
         return STATUS_UNVERIFIED;
     }
-    if (zone_pin(identity, slice_of(got.bytes, got.len)) != ERR_OK) {
-        say("the zone cannot be pinned in %s; check that you may write there", identity->home);
-        return STATUS_FAILED;
-    }
-    *ret = got.params;
-    return STATUS_OK;
+    return pin_answer(identity, &got, ret);
 }

@@ -34,10 +34,14 @@ enum exit_status zone_obtain(struct session *s, const struct identity *identity,
                              const struct option *options, bool renew, struct zone_params *ret);
 
 /*
- * zone_pin: keep parameters that follow from the pin, unless another command has pinned newer
- * ones by now. ERR_IO: errno tells.
+ * zone_pin: keep parameters, signed by their own zone, that follow from the pin as it is now:
+ * another command may have moved it since this one read it.
+ * ret  what is to be trusted now: these, or what is pinned, where that follows from these.
+ * ERR_UNAUTHORIZED: neither follows from the other: another zone, or another way on from a key
+ * that both come from. Nothing of them may be trusted, and the pin stays. ERR_FORMAT,
+ * ERR_LIMIT, ERR_SIGNATURE: these, or the pin, are damaged. ERR_IO: errno tells.
  */
-enum err zone_pin(const struct identity *identity, struct slice bytes);
+enum err zone_pin(const struct identity *identity, struct slice bytes, struct zone_params *ret);
 
 /* zone_broker_trusted: whether a first use may be trusted: loopback, or verified TLS. Pure. */
 bool zone_broker_trusted(const char *broker);

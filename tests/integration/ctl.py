@@ -5,7 +5,7 @@ import subprocess
 from ec.client import TIMEOUT_S
 from ec.cluster import BUILD, SANITIZER, Process, clean_environment
 
-OK, FAILED, USAGE, NOBODY, UNVERIFIED, UNAUTHORIZED = range(6)
+OK, FAILED, USAGE, NOBODY, UNVERIFIED, UNAUTHORIZED, NO_LIST = range(7)
 
 
 class Edgectl:

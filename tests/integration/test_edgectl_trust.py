@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 from conftest import Cluster
-from ctl import FAILED, OK, UNAUTHORIZED, UNVERIFIED, Edgectl
+from ctl import FAILED, NO_LIST, OK, UNAUTHORIZED, UNVERIFIED, Edgectl
 from ec import roles, trust
 from ec.client import Client, eventually, fresh_id
 from ec.cluster import BUILD, Process
 from ec.media import noise
 from test_edgectl import LyingEdge
+from test_live import Live
 
 REVOKED = "is revoked since"
+NO_LIST_SAID = "no list of revocations has ever come"
+REQUIRE = "--require-revocations"
 
 
 @pytest.fixture(scope="module")
@@ -358,6 +361,116 @@ def test_the_kept_list_never_goes_back_and_its_age_shows(cluster, person, pyzone
     assert "revocations_age_s" not in viewer.watch(stream.video_id)[1]
     assert trust.unb64(path.read_text().strip()) == now
     assert path.stat().st_mode & 0o077 == 0
+
+
+# --- a list that is withheld ----------------------------------------------------
+
+
+@pytest.fixture
+def withheld(pyzone, person):
+    """A viewer in a zone whose lists come from the test alone: there is none."""
+    viewer = person()
+    viewer.env["TOPIC_PREFIX"] = pyzone.prefix
+    return viewer
+
+
+@pytest.fixture
+def pyzone_client(pyzone):
+    with Client(pyzone.port, pyzone.prefix) as client:
+        yield client
+        client.forget("auth/revocations")
+
+
+def list_of(zone, number, age_s=0):
+    return trust.revocations(
+        zone.key, zone.id, zone.epoch, number, {}, trust.now_us() - age_s * 1_000_000
+    )
+
+
+def publish_list(client, revocations):
+    client.publish("auth/revocations", {"revocations": trust.b64(revocations)}, retain=True)
+
+
+def stored_in(pyzone, client):
+    streamer = pyzone.zone.streamer(client)
+    stream = streamer.stream().fill(10_000)
+    streamer.upload(pyzone.edge.id, stream)
+    return stream.video_id
+
+
+def test_who_has_no_list_is_told_so_once(pyzone, pyzone_client, withheld):
+    viewer, video_id = withheld, stored_in(pyzone, pyzone_client)
+    for arguments in (("watch", video_id, "-o", "out", "--proof", "proof"), ("verify", video_id)):
+        assert viewer.run(*arguments).stderr.count(NO_LIST_SAID) == 1
+        done = viewer.run(*arguments, "--json")
+        assert json.loads(done.stdout)["revocations"] == 0 and NO_LIST_SAID not in done.stderr
+    offline = ("verify", "out", "--proof", "proof")
+    assert viewer.run(*offline).stderr.count(NO_LIST_SAID) == 1
+    publish_list(pyzone_client, list_of(pyzone.zone, 7))
+    assert "revocations" not in viewer.run("watch", video_id, "-o", "out").stderr
+    assert "revocations" not in viewer.run(*offline).stderr
+
+
+def test_a_list_that_is_required(pyzone, pyzone_client, withheld):
+    viewer, video_id = withheld, stored_in(pyzone, pyzone_client)
+    viewer.run("watch", video_id, "-o", "saved", "--proof", "proof")
+    offline = ("verify", "saved", "--proof", "proof", REQUIRE)
+    wait = (REQUIRE, "--timeout", "2")
+
+    def refused(sentence):
+        out, summary, said = viewer.watch(video_id, *wait, expect=NO_LIST)
+        assert out is None and summary is None
+        assert said.count(sentence) == 1 and REQUIRE in said, said
+        for arguments in (("verify", video_id, *wait), offline):
+            assert sentence in viewer.run(*arguments, expect=NO_LIST).stderr
+
+    refused(NO_LIST_SAID)
+    publish_list(pyzone_client, list_of(pyzone.zone, 7, 120))
+    refused("who was revoked since")
+    publish_list(pyzone_client, list_of(pyzone.zone, 8, -3600))
+    refused("still to come")
+    publish_list(pyzone_client, list_of(pyzone.zone, 8))
+    out, summary, said = viewer.watch(video_id, *wait)
+    assert summary["verified"] and summary["revocations"] == 8 and not said
+    viewer.run("verify", video_id, *wait)
+    viewer.run(*offline)
+
+
+def play_while(live, going_on):
+    while going_on():
+        live.media(True)
+        live.client.take_all(live.replies)
+        try:
+            live.client.expect("nothing", timeout=0.3)
+        except AssertionError:
+            pass
+
+
+def start_live_in(pyzone, client):
+    live = Live(pyzone.zone.streamer(client), pyzone.edge.id).start()
+    live.media(True)
+    return live, ("watch", live.video_id, "-o", "out", "--edge", pyzone.edge.id)
+
+
+def test_a_live_without_a_list_says_so_while_it_plays(pyzone, pyzone_client, withheld, running):
+    live, watch = start_live_in(pyzone, pyzone_client)
+    watcher = running(withheld.start(*watch))
+    play_while(live, lambda: watcher.alive and NO_LIST_SAID not in watcher.output)
+    live.end()
+    assert watcher.wait() == OK, watcher.output
+    assert watcher.output.count(NO_LIST_SAID) == 1
+
+
+def test_a_live_ends_when_its_list_grows_old(pyzone, pyzone_client, withheld, running):
+    publish_list(pyzone_client, list_of(pyzone.zone, 9, 50))
+    live, watch = start_live_in(pyzone, pyzone_client)
+    watcher = running(withheld.start(*watch, "--json", REQUIRE))
+    play_while(live, lambda: watcher.alive)
+    assert watcher.wait() == NO_LIST, watcher.output
+    summary = summary_of(watcher)
+    assert summary["chunks"] > 0 and not summary["verified"]
+    assert watcher.output.count("who was revoked since") == 1 and REQUIRE in watcher.output
+    live.end()
 
 
 # --- secrets ------------------------------------------------------------------

@@ -106,6 +106,44 @@ static void test_newer_one_in_home_is_taken(void **state)
     assert_int_equal(f->streamer.credential.serial, f->credential.serial);
 }
 
+/* auth_edge has renewed what was in use; which credential is in home then. */
+static uint64_t kept_after_renewal(struct fixture *f, const struct credential *renewed)
+{
+    struct auth_request a = {
+        .zone = &f->ours.zone, .key = &f->ours.streamer_key, .request = {.renew = slice_str("x")}};
+    struct credential c;
+    uint8_t bytes[OBJECT_BYTES_MAX];
+    size_t len;
+    ours_sign_credential(&f->ours, renewed);
+    struct user_reply reply = {.credential = bytes_of(&f->ours.credential)};
+    assert_int_equal(auth_keep(&a, &f->identity, &reply, &c), ERR_OK);
+    assert_int_equal(c.serial, renewed->serial);
+    assert_int_equal(identity_read(&f->identity, "credential", bytes, &len), ERR_OK);
+    assert_int_equal(credential_open(slice_of(bytes, len), &f->ours.zone, &c), ERR_OK);
+    return c.serial;
+}
+
+/* Somebody has logged in here as another, or with another key, while the answer was under way. */
+static void test_another_login_stays(void **state)
+{
+    struct fixture *f = *state;
+    use(f, HOUR_US / 2);
+    struct credential renewed = f->credential;
+    renewed.serial = 100;
+    renewed.not_after_us += 3 * HOUR_US;
+    assert_int_equal(kept_after_renewal(f, &renewed), 100);
+    f->credential.subject.s[0] = 'n';
+    keep(f, HOUR_US);
+    assert_int_equal(kept_after_renewal(f, &renewed), f->credential.serial);
+    f->credential.subject = renewed.subject;
+    f->credential.pk = f->ours.edge_key.pk;
+    keep(f, HOUR_US);
+    assert_int_equal(kept_after_renewal(f, &renewed), f->credential.serial);
+    f->credential.pk = renewed.pk;
+    keep(f, 9 * HOUR_US);
+    assert_int_equal(kept_after_renewal(f, &renewed), f->credential.serial);
+}
+
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -114,6 +152,7 @@ int main(void)
         cmocka_unit_test(test_due),
         IN_HOME(test_not_before_it_is_due),
         IN_HOME(test_newer_one_in_home_is_taken),
+        IN_HOME(test_another_login_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

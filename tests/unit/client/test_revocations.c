@@ -12,6 +12,9 @@
 
 #include <cmocka.h>
 
+/* When lists are taken, where the test says nothing else: long after they were issued. */
+static const uint64_t NOW_US = 1000000ull * 1000000;
+
 struct fixture {
     struct ours ours;
     struct identity identity;
@@ -39,7 +42,7 @@ static int teardown(void **state)
 
 static enum err take(struct fixture *f, struct revocation_list *l)
 {
-    return revocation_list_take(l, &f->ours.zone, bytes_of(&f->ours.revocations));
+    return revocation_list_take(l, &f->ours.zone, bytes_of(&f->ours.revocations), NOW_US);
 }
 
 /* A list of this number and time, taken and kept. */
@@ -48,7 +51,7 @@ static void keep(struct fixture *f, uint64_t number, uint64_t issued_us)
     struct revocation_list l = {0};
     ours_revoke(&f->ours, number, issued_us, NULL, 0);
     assert_int_equal(take(f, &l), ERR_OK);
-    assert_int_equal(revocation_list_keep(&l, &f->identity, &f->ours.zone), ERR_OK);
+    assert_int_equal(revocation_list_keep(&l, &f->identity, &f->ours.zone, NOW_US), ERR_OK);
     revocation_list_release(&l);
 }
 
@@ -97,10 +100,10 @@ static void test_takes_nothing_that_does_not_hold(void **state)
         f->ours.revocations.b[at] ^= 1;
     }
     uint8_t *large = calloc(1, REVOCATIONS_BODY_BYTES_MAX + SIGNATURE_BYTES + 1);
-    assert_int_equal(
-        revocation_list_take(&l, &f->ours.zone,
-                             slice_of(large, REVOCATIONS_BODY_BYTES_MAX + SIGNATURE_BYTES + 1)),
-        ERR_LIMIT);
+    assert_int_equal(revocation_list_take(
+                         &l, &f->ours.zone,
+                         slice_of(large, REVOCATIONS_BODY_BYTES_MAX + SIGNATURE_BYTES + 1), NOW_US),
+                     ERR_LIMIT);
     free(large);
     assert_null(revocation_list_get(&l));
 }
@@ -110,7 +113,7 @@ static void test_kept_list_never_goes_back(void **state)
     struct fixture *f = *state;
     struct revocation_list none = {0};
     assert_int_equal(revocation_list_load(&f->identity, &f->ours.zone, &none), ERR_UNKNOWN);
-    assert_int_equal(revocation_list_keep(&none, &f->identity, &f->ours.zone), ERR_OK);
+    assert_int_equal(revocation_list_keep(&none, &f->identity, &f->ours.zone, NOW_US), ERR_OK);
     assert_int_equal(revocation_list_load(&f->identity, &f->ours.zone, &none), ERR_UNKNOWN);
     keep(f, 2, 100);
     assert_kept(f, 2, 100);
@@ -130,9 +133,10 @@ static void test_kept_list_outlives_the_key(void **state)
     ours_rotate(&f->ours);
     assert_kept(f, 2, 100);
     struct signed_bytes old = f->ours.revocations;
-    assert_int_equal(revocation_list_take(&l, &f->ours.zone, bytes_of(&old)), ERR_UNAUTHORIZED);
+    assert_int_equal(revocation_list_take(&l, &f->ours.zone, bytes_of(&old), NOW_US),
+                     ERR_UNAUTHORIZED);
     ours_revoke(&f->ours, 3, 200, NULL, 0);
-    assert_int_equal(revocation_list_take(&l, &before, bytes_of(&f->ours.revocations)),
+    assert_int_equal(revocation_list_take(&l, &before, bytes_of(&f->ours.revocations), NOW_US),
                      ERR_NOT_READY);
     keep(f, 3, 200);
     assert_kept(f, 3, 200);
@@ -149,9 +153,61 @@ static void test_kept_list_of_a_later_epoch_stays(void **state)
     assert_int_equal(take(f, &old), ERR_OK);
     ours_rotate(&f->ours);
     keep(f, 3, 200);
-    assert_int_equal(revocation_list_keep(&old, &f->identity, &before), ERR_OK);
+    assert_int_equal(revocation_list_keep(&old, &f->identity, &before, NOW_US), ERR_OK);
     assert_kept(f, 3, 200);
     revocation_list_release(&old);
+}
+
+static enum err take_at(struct fixture *f, struct revocation_list *l, uint64_t utc_us)
+{
+    return revocation_list_take(l, &f->ours.zone, bytes_of(&f->ours.revocations), utc_us);
+}
+
+/* A list of this number, issued at issued_us by auth_edge's clock. */
+static void issue(struct fixture *f, uint64_t number, uint64_t issued_us)
+{
+    const struct revocation one = {OURS_SERIAL, 5};
+    ours_revoke(&f->ours, number, issued_us, &one, 1);
+}
+
+static void test_a_list_from_the_future_pins_nobody(void **state)
+{
+    struct fixture *f = *state;
+    struct revocation_list l = {0};
+    const uint64_t far_us = NOW_US + 10 * REVOCATIONS_AHEAD_MAX_US;
+    char text[REVOCATIONS_TEXT_BYTES];
+    uint64_t since_us;
+    /* Dated ahead, what is known already adds nothing. */
+    issue(f, 2, NOW_US);
+    assert_int_equal(take_at(f, &l, NOW_US), ERR_OK);
+    issue(f, 2, NOW_US + REVOCATIONS_AHEAD_MAX_US + 1);
+    assert_int_equal(take_at(f, &l, NOW_US), ERR_CONFLICT);
+    issue(f, 2, NOW_US + REVOCATIONS_AHEAD_MAX_US);
+    assert_int_equal(take_at(f, &l, NOW_US), ERR_OK);
+    /* What it says of people counts, its time does not. */
+    issue(f, 3, far_us);
+    assert_int_equal(take_at(f, &l, NOW_US), ERR_OK);
+    assert_int_equal(revocation_list_keep(&l, &f->identity, &f->ours.zone, NOW_US), ERR_OK);
+    assert_true(revocations_since(revocation_list_get(&l), OURS_SERIAL, &since_us));
+    assert_true(revocation_list_ahead(&l, NOW_US));
+    assert_false(revocation_list_fresh(&l, NOW_US));
+    assert_false(revocation_list_overdue(&l, NOW_US));
+    assert_true(revocation_list_worries(&l, NOW_US, text));
+    assert_non_null(strstr(text, "still to come"));
+    /* It goes back for nobody, and holds up nobody. */
+    issue(f, 2, NOW_US + 1);
+    assert_int_equal(take_at(f, &l, NOW_US), ERR_CONFLICT);
+    ours_revoke(&f->ours, 3, NOW_US, NULL, 0);
+    assert_int_equal(take_at(f, &l, NOW_US), ERR_CONFLICT);
+    issue(f, 3, NOW_US - TIME_WINDOW_US - 1);
+    assert_int_equal(take_at(f, &l, NOW_US), ERR_CONFLICT);
+    issue(f, 3, NOW_US);
+    assert_int_equal(take_at(f, &l, NOW_US), ERR_OK);
+    assert_int_equal(revocation_list_keep(&l, &f->identity, &f->ours.zone, NOW_US), ERR_OK);
+    assert_kept(f, 3, NOW_US);
+    assert_true(revocation_list_fresh(&l, NOW_US));
+    assert_false(revocation_list_worries(&l, NOW_US, text));
+    revocation_list_release(&l);
 }
 
 static void test_damaged_list(void **state)
@@ -194,8 +250,9 @@ static void test_longest_list(void **state)
     signed_append(&w, OBJECT_REVOCATIONS, slice_of(body, b.len), &f->ours.zone_key);
     assert_false(e.full || b.full || w.full);
     struct revocation_list l = {0};
-    assert_int_equal(revocation_list_take(&l, &f->ours.zone, slice_of(whole, w.len)), ERR_OK);
-    assert_int_equal(revocation_list_keep(&l, &f->identity, &f->ours.zone), ERR_OK);
+    assert_int_equal(revocation_list_take(&l, &f->ours.zone, slice_of(whole, w.len), NOW_US),
+                     ERR_OK);
+    assert_int_equal(revocation_list_keep(&l, &f->identity, &f->ours.zone, NOW_US), ERR_OK);
     assert_kept(f, REVOCATIONS_MAX, 1);
     revocation_list_release(&l);
     free(entries);
@@ -213,6 +270,26 @@ static void test_overdue(void **state)
     assert_false(revocation_list_overdue(&l, 0));
     assert_false(revocation_list_overdue(&l, l.list.next_us + REVOCATIONS_OVERDUE_US));
     assert_true(revocation_list_overdue(&l, l.list.next_us + REVOCATIONS_OVERDUE_US + 1));
+    revocation_list_release(&l);
+}
+
+static void test_fresh(void **state)
+{
+    struct fixture *f = *state;
+    struct revocation_list l = {0};
+    char text[REVOCATIONS_TEXT_BYTES];
+    const uint64_t fresh_us = REVOCATIONS_FRESH_S * 1000000ull;
+    assert_false(revocation_list_fresh(&l, 0));
+    assert_true(revocation_list_worries(&l, 0, text));
+    assert_non_null(strstr(text, "no list of revocations"));
+    ours_revoke(&f->ours, 1, NOW_US, NULL, 0);
+    assert_int_equal(take(f, &l), ERR_OK);
+    assert_true(revocation_list_fresh(&l, NOW_US - REVOCATIONS_AHEAD_MAX_US));
+    assert_false(revocation_list_fresh(&l, NOW_US - REVOCATIONS_AHEAD_MAX_US - 1));
+    assert_true(revocation_list_fresh(&l, NOW_US + fresh_us));
+    assert_false(revocation_list_fresh(&l, NOW_US + fresh_us + 1));
+    assert_true(revocation_list_worries(&l, NOW_US + fresh_us + 1, text));
+    assert_non_null(strstr(text, "is 60 s old"));
     revocation_list_release(&l);
 }
 
@@ -245,24 +322,11 @@ static void test_pin_with_an_older_key(void **state)
     keys[1] = f->ours.zone.sign_pk;
     ours_rotate(&f->ours);
     keys[2] = f->ours.zone.sign_pk;
-    assert_int_equal(zone_pin(&f->identity, bytes_of(&f->ours.zone_bytes)), ERR_OK);
+    struct zone_params now;
+    assert_int_equal(zone_pin(&f->identity, bytes_of(&f->ours.zone_bytes), &now), ERR_OK);
     for (int i = 0; i < 3; i++)
         read_pin(f, &keys[i], STATUS_OK);
     read_pin(f, &f->ours.streamer_key.pk, STATUS_FAILED);
-}
-
-static void test_pin_never_goes_back(void **state)
-{
-    struct fixture *f = *state;
-    struct signed_bytes first = f->ours.zone_bytes;
-    uint8_t kept[OBJECT_BYTES_MAX];
-    size_t len;
-    assert_int_equal(zone_pin(&f->identity, bytes_of(&first)), ERR_OK);
-    ours_rotate(&f->ours);
-    assert_int_equal(zone_pin(&f->identity, bytes_of(&f->ours.zone_bytes)), ERR_OK);
-    assert_int_equal(zone_pin(&f->identity, bytes_of(&first)), ERR_OK);
-    assert_int_equal(identity_read(&f->identity, "zone", kept, &len), ERR_OK);
-    assert_true(slice_eq(slice_of(kept, len), bytes_of(&f->ours.zone_bytes)));
 }
 
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -275,11 +339,12 @@ int main(void)
         IN_HOME(test_kept_list_never_goes_back),
         IN_HOME(test_kept_list_outlives_the_key),
         IN_HOME(test_kept_list_of_a_later_epoch_stays),
+        IN_HOME(test_a_list_from_the_future_pins_nobody),
         IN_HOME(test_damaged_list),
         IN_HOME(test_longest_list),
         IN_HOME(test_overdue),
+        IN_HOME(test_fresh),
         IN_HOME(test_pin_with_an_older_key),
-        IN_HOME(test_pin_never_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
