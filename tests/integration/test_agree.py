@@ -47,6 +47,19 @@ def all_list(fleet, stream, edges=None):
         eventually(lambda: fleet.row(edge, stream.video_id), SETTLE_S)
 
 
+def said(client, edge):
+    """What an edge's next status says and signs. client: subscribed to edge/status/+."""
+    status = trust.unb64(client.expect(f"edge/status/{edge.id}").json["signed"])
+    return trust.decode("status", status[:-64])
+
+
+def settled(fleet):
+    """Until every edge has a catalogue that a newcomer may ask for; not yet, seconds after their start."""
+    client = fleet.new_client().subscribe("edge/status/+")
+    for edge in fleet.edges:
+        eventually(lambda: said(client, edge)["since"], SETTLE_S)
+
+
 def fence(fleet, streamer, fake):
     """Until every edge has taken in what was announced before."""
     stream = streamer.stream().fill(1000)
@@ -305,6 +318,7 @@ def test_a_row_that_was_announced_while_an_edge_was_cut_off(fleet, streamer):
 
 
 def test_a_joining_edge_gets_everything_from_one_peer(fleet, streamer):
+    settled(fleet)
     streams = [upload(streamer, fleet.edges[i % EDGES], 2_000) for i in range(12)]
     deleted = streams.pop()
     assert streamer.delete(fleet.edges[0].id, deleted.video_id).get("status") == "ok"
@@ -348,15 +362,7 @@ def test_heartbeats_say_the_same_root(fleet, streamer):
     agree(fleet.edges)
     client = fleet.new_client().subscribe("edge/status/+")
 
-    def roots():
-        said = {}
-        for edge in fleet.edges:
-            message = client.expect(f"edge/status/{edge.id}").json
-            status = trust.unb64(message["signed"])
-            said[edge.id] = trust.decode("status", status[:-64])["root"]
-        return said
-
-    eventually(lambda: len(set(roots().values())) == 1, SETTLE_S)
+    eventually(lambda: len({said(client, edge)["root"] for edge in fleet.edges}) == 1, SETTLE_S)
 
 
 # --- everything at once -----------------------------------------------------------
