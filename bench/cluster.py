@@ -46,13 +46,15 @@ def wait_until(what, test, seconds=START_S_MAX):
 class Process:
     """A child, its log, and what it costs."""
 
-    def __init__(self, name, command, folder, env=None, prefix=()):
+    def __init__(self, name, command, folder, env=None, prefix=(), stdin=None, stdout=None):
+        """stdin, stdout: descriptors, lent; else nothing comes in, and what goes out is logged."""
         self.name = name
         self.log = Path(folder) / f"{name}.log"
         with open(self.log, "ab") as log:
             self.popen = subprocess.Popen(
                 [*prefix, "setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
+                stdout=log if stdout is None else stdout, stderr=log,
                 env={**os.environ, **(env or {})}, start_new_session=True)
         self.pid = self.popen.pid
 
@@ -92,7 +94,7 @@ class Cluster:
     """Use as a context. `edge()` starts a fresh edge and stops the one before it."""
 
     def __init__(self, build, scratch=None):
-        self.build = Path(build)
+        self.build = Path(build).resolve()
         (self.build / "bench").mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix="run-", dir=scratch or self.build / "bench"))
         self.processes = []

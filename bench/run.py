@@ -18,13 +18,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import catalogue  # noqa: E402
 import report  # noqa: E402
+import servers  # noqa: E402
 from cluster import BenchError, Cluster, ROOT, free_port, wait_until  # noqa: E402
 from items import ITEMS as RELAY_ITEMS  # noqa: E402
 from profiler import profile  # noqa: E402
 
 NOISE_MAX = 0.15  # spread of a reference above which a comparison says nothing
 FILES = 20000
-ITEMS = {**RELAY_ITEMS, **catalogue.ITEMS}
+ITEMS = {**RELAY_ITEMS, **servers.ITEMS, **catalogue.ITEMS}
 
 
 class Bench:
@@ -149,7 +150,7 @@ def machine():
                             capture_output=True, text=True).stdout.strip()
     versions = subprocess.run(
         ["dpkg-query", "-W", "-f=${Package} ${Version}; ", "mosquitto", "libpaho-mqtt1.3",
-         "libmosquitto1", "libsodium23", "libsqlite3-0", "nginx-light"],
+         "libmosquitto1", "libsodium23", "libsqlite3-0", "nginx-light", "libnginx-mod-rtmp"],
         capture_output=True, text=True).stdout.strip()
     return {"cpu": model, "cores": os.cpu_count(), "memory_gib": memory,
             "kernel": os.uname().release, "commit": commit, "versions": versions,

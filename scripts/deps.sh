@@ -11,7 +11,7 @@ run='gcc libc6-dev pkg-config util-linux procps mosquitto sqlite3 ffmpeg ca-cert
 test='libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-paho-mqtt python3-nacl
       python3-cryptography openssl'
 lint='clang clang-format clang-tidy valgrind'
-bench='libmosquitto-dev nginx-light iproute2 linux-perf python3'
+bench='libmosquitto-dev nginx-light libnginx-mod-rtmp iproute2 linux-perf python3'
 
 policy=/usr/sbin/policy-rc.d
 policy_mark='# put here by edge-cluster scripts/deps.sh; goes when the installation ends'
