@@ -10,7 +10,8 @@
 void queue_init_waited(struct queue *q, size_t cap)
 {
     CHECK(cap > 0);
-    *q = (struct queue){.items = mem_array(cap, sizeof(void *)), .cap = cap, .fd = -1};
+    *q =
+        (struct queue){.items = mem_array(cap, sizeof(void *)), .cap = cap, .wake_at = 1, .fd = -1};
     CHECK(pthread_mutex_init(&q->lock, NULL) == 0);
     CHECK(pthread_cond_init(&q->filled, NULL) == 0);
 }
@@ -23,6 +24,14 @@ enum err queue_init(struct queue *q, size_t cap)
     queue_init_waited(q, cap);
     q->fd = fd;
     return ERR_OK;
+}
+
+void queue_wake_at(struct queue *q, size_t n)
+{
+    CHECK(n >= 1 && n <= q->cap);
+    pthread_mutex_lock(&q->lock);
+    q->wake_at = n;
+    pthread_mutex_unlock(&q->lock);
 }
 
 void queue_release(struct queue *q)
@@ -66,7 +75,8 @@ enum err queue_push(struct queue *q, void *item)
         if (q->tail == q->head)
             fd_raise(q);
         q->items[q->tail++ % q->cap] = item;
-        pthread_cond_signal(&q->filled);
+        if (q->tail - q->head >= q->wake_at)
+            pthread_cond_signal(&q->filled);
     }
     pthread_mutex_unlock(&q->lock);
     return err;
@@ -80,6 +90,7 @@ static void *take_locked(struct queue *q, uint64_t *ret_seq)
     if (ret_seq)
         *ret_seq = q->head;
     q->head++;
+    q->left = false;
     if (q->tail == q->head && !q->closed)
         fd_lower(q);
     return item;
@@ -93,11 +104,28 @@ void *queue_take(struct queue *q, uint64_t *ret_seq)
     return item;
 }
 
+void *queue_take_if(struct queue *q, bool (*may)(const void *item, uint64_t seq, const void *arg),
+                    const void *arg, uint64_t *ret_seq, bool *ret_left)
+{
+    pthread_mutex_lock(&q->lock);
+    bool some = q->tail != q->head;
+    bool take = some && may(q->items[q->head % q->cap], q->head, arg);
+    void *item = take ? take_locked(q, ret_seq) : NULL;
+    *ret_left = some && !take;
+    if (*ret_left && !q->left) {
+        q->left = true;
+        pthread_cond_signal(&q->filled);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return item;
+}
+
 void *queue_wait(struct queue *q, uint64_t *ret_seq)
 {
     pthread_mutex_lock(&q->lock);
-    while (q->tail == q->head && !q->closed)
-        pthread_cond_wait(&q->filled, &q->lock);
+    if (q->tail == q->head)
+        while (q->tail - q->head < q->wake_at && !q->left && !q->closed)
+            pthread_cond_wait(&q->filled, &q->lock);
     void *item = take_locked(q, ret_seq);
     pthread_mutex_unlock(&q->lock);
     return item;

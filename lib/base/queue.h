@@ -24,8 +24,10 @@ struct queue {
     pthread_cond_t filled;
     void **items; /* ring of cap */
     size_t cap;
-    uint64_t head; /* sequence number of the oldest item */
-    uint64_t tail; /* sequence number of the next one */
+    uint64_t head;  /* sequence number of the oldest item */
+    uint64_t tail;  /* sequence number of the next one */
+    size_t wake_at; /* see queue_wake_at */
+    bool left;      /* the oldest one, by queue_take_if: for those who wait */
     bool closed;
     int fd; /* -1: queue_init_waited */
 };
@@ -36,6 +38,13 @@ enum err queue_init(struct queue *q, size_t cap);
 /* queue_init_waited: as queue_init, for takers that wait in queue_wait and never poll: no eventfd,
  * no system call for it, and no queue_fd. */
 void queue_init_waited(struct queue *q, size_t cap);
+
+/*
+ * queue_wake_at: let queue_wait sleep until n items wait (1 at first), as somebody else polls and
+ * takes the first ones. Who does not sleep takes what there is. Before anybody waits.
+ * n: 1..cap.
+ */
+void queue_wake_at(struct queue *q, size_t n);
 
 /* queue_release: free the queue, not its items; the caller has taken those. Zeroed is fine. */
 void queue_release(struct queue *q);
@@ -49,7 +58,19 @@ enum err queue_push(struct queue *q, void *item);
 /* queue_take: the oldest item or NULL, without waiting. ret_seq may be NULL. */
 void *queue_take(struct queue *q, uint64_t *ret_seq);
 
-/* queue_wait: as queue_take, but waits; NULL once the queue is closed and empty. */
+/*
+ * queue_take_if: as queue_take, but NULL, too, if may(item, seq, arg) refuses the oldest one: it
+ * stays, and one who sleeps in queue_wait is woken for it, however few wait.
+ * may       called with the queue's lock held; calls nothing of it.
+ * ret_left  whether it was refused.
+ */
+void *queue_take_if(struct queue *q, bool (*may)(const void *item, uint64_t seq, const void *arg),
+                    const void *arg, uint64_t *ret_seq, bool *ret_left);
+
+/*
+ * queue_wait: as queue_take, but waits; NULL once the queue is closed and empty. Who sleeps is not
+ * woken while fewer than queue_wake_at wait, unless queue_take_if has left one.
+ */
 void *queue_wait(struct queue *q, uint64_t *ret_seq);
 
 /* queue_close: refuse further items and wake every waiter; what is inside can still be taken. */
