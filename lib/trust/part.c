@@ -114,6 +114,11 @@ size_t part_packet_len(const struct chunk *c, size_t statement_len, uint32_t ind
            chunk_part_len(c, index);
 }
 
+bool part_is(struct slice packet)
+{
+    return packet.len >= sizeof(magic) && memcmp(packet.ptr, magic, sizeof(magic)) == 0;
+}
+
 enum err part_decode(struct slice packet, struct part *ret)
 {
     struct reader r = reader_of(packet);
@@ -153,19 +158,38 @@ enum err part_check_statement(const struct part *p)
     return object_check(OBJECT_CHUNK, p->statement, &p->sig, &p->chunk.signer);
 }
 
+struct hash part_key(const struct part *p)
+{
+    return hash_of(p->statement, slice_of(p->sig.b, SIGNATURE_BYTES));
+}
+
+static size_t slot_of(const struct hash *key)
+{
+    return (key->b[0] | (size_t)key->b[1] << 8) % SIG_CACHE_SLOTS;
+}
+
+bool sig_cache_has(const struct sig_cache *cache, const struct hash *key)
+{
+    return hash_eq(&cache->slots[slot_of(key)], key);
+}
+
+void sig_cache_add(struct sig_cache *cache, const struct hash *key)
+{
+    cache->slots[slot_of(key)] = *key;
+}
+
 enum err part_verify(const struct part *p, struct sig_cache *cache)
 {
     if (!cache) {
         enum err err = part_check_statement(p);
         return err == ERR_OK ? part_check_payload(p) : err;
     }
-    struct hash key = hash_of(p->statement, slice_of(p->sig.b, SIGNATURE_BYTES));
-    struct hash *slot = &cache->slots[(key.b[0] | key.b[1] << 8) % SIG_CACHE_SLOTS];
-    if (!hash_eq(slot, &key)) {
+    struct hash key = part_key(p);
+    if (!sig_cache_has(cache, &key)) {
         enum err err = part_check_statement(p);
         if (err != ERR_OK)
             return err;
-        *slot = key; /* I2 */
+        sig_cache_add(cache, &key); /* I2 */
     }
     return part_check_payload(p);
 }

@@ -84,22 +84,34 @@ struct part {
  */
 enum err part_decode(struct slice packet, struct part *ret);
 
+/* part_is: whether a packet begins as a part does; nothing else is known of it. */
+bool part_is(struct slice packet);
+
 /* part_check_payload: the payload belongs to the statement (Merkle proof). ERR_SIGNATURE. */
 enum err part_check_payload(const struct part *p);
 
 /* part_check_statement: chunk.signer signed the statement. 48 µs. ERR_SIGNATURE. */
 enum err part_check_statement(const struct part *p);
 
+/* part_key: H(statement ‖ signature), by which a checked statement is known again. */
+struct hash part_key(const struct part *p);
+
 /*
  * sig_cache: remembers statements whose signature was verified, so that the
- * parts of one chunk cost one verification. Keyed by H(statement ‖ signature),
+ * parts of one chunk cost one verification. Keyed by part_key,
  * and the statement names its signer; a miss costs time, never truth. Zeroed is
- * empty. One per thread.
+ * empty. Of one thread, or under a lock of the caller's.
  */
-enum { SIG_CACHE_SLOTS = 512 };
+enum { SIG_CACHE_SLOTS = 2048 };
 struct sig_cache {
     struct hash slots[SIG_CACHE_SLOTS];
 };
+
+/* sig_cache_has: whether the statement with this part_key is remembered. */
+bool sig_cache_has(const struct sig_cache *cache, const struct hash *key);
+
+/* sig_cache_add: its signature was right. Another one may be forgotten for it. */
+void sig_cache_add(struct sig_cache *cache, const struct hash *key);
 
 /*
  * part_verify: statement signature (through the cache) and payload.

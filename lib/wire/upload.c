@@ -194,7 +194,7 @@ enum err upload_classify(struct slice payload, bool live, enum upload_kind *ret)
 {
     if (slice_starts(payload, "{"))
         return classify_json(payload, live, ret);
-    if (!slice_starts(payload, "EVC1"))
+    if (!part_is(payload))
         return ERR_FORMAT;
     *ret = UPLOAD_PART_BINARY;
     return ERR_OK;

@@ -261,6 +261,27 @@ static void test_random_mutations(void **state)
     }
 }
 
+/* It looks at four bytes, if there are so many. */
+static void test_part_is(void **state)
+{
+    (void)state;
+    uint8_t *exact = mem_alloc_raw(4);
+    memcpy(exact, "EVC1", 4);
+    assert_false(part_is((struct slice){0}));
+    for (size_t n = 0; n < 4; n++)
+        assert_false(part_is(slice_of(exact + 4 - n, n)) || part_is(slice_of("EVC1", n)));
+    assert_true(part_is(slice_of(exact, 4)));
+    for (size_t at = 0; at < 4; at++) {
+        exact[at] ^= 0x20;
+        assert_false(part_is(slice_of(exact, 4)));
+        exact[at] ^= 0x20;
+    }
+    free(exact);
+    assert_true(part_is(slice_str("EVC1 and more")));
+    assert_false(part_is(slice_str("{\"EVC1\":0}")));
+    assert_true(part_is(slice_of(packet, cut_chunk_part(&cut, 0, packet))));
+}
+
 /* A part of one chunk under the statement of another. */
 static void test_swapped(void **state)
 {
@@ -319,6 +340,55 @@ static unsigned cached_n(const struct sig_cache *cache)
     return n;
 }
 
+/* A key is remembered until another one comes into its slot, which its first 11 bits say. */
+static void test_cache_slots(void **state)
+{
+    (void)state;
+    static struct sig_cache cache;
+    struct hash one = {.b = {0xff, 0x07, 1}}, other = {.b = {0xff, 0x0f, 1}};
+    assert_false(sig_cache_has(&cache, &one));
+    for (unsigned slot = 0; slot < SIG_CACHE_SLOTS; slot++) {
+        struct hash k = {.b = {(uint8_t)slot, (uint8_t)(slot >> 8), 1}};
+        sig_cache_add(&cache, &k);
+        assert_int_equal(cached_n(&cache), slot + 1);
+    }
+    assert_true(sig_cache_has(&cache, &one));
+    assert_false(sig_cache_has(&cache, &other));
+    sig_cache_add(&cache, &other);
+    assert_true(sig_cache_has(&cache, &other));
+    assert_false(sig_cache_has(&cache, &one));
+    assert_int_equal(cached_n(&cache), SIG_CACHE_SLOTS);
+    one.b[1] = 0x06; /* its neighbour is still there */
+    assert_true(sig_cache_has(&cache, &one));
+}
+
+/* By part_key: the same for all parts of a chunk, another for every bit of what was signed and of
+ * the signature. */
+static void test_part_key(void **state)
+{
+    (void)state;
+    struct part p, q;
+    uint8_t other[PACKET_BYTES_MAX];
+    size_t len = cut_chunk_part(&cut, 0, packet), other_len = cut_chunk_part(&cut, 2, other);
+    assert_int_equal(part_decode(slice_of(packet, len), &p), ERR_OK);
+    assert_int_equal(part_decode(slice_of(other, other_len), &q), ERR_OK);
+    struct hash first = part_key(&p), same = part_key(&q);
+    assert_true(hash_eq(&first, &same));
+    q = p;
+    for (size_t at = 6; at < 6 + cut.statement_len; at++) { /* p borrows from the packet */
+        packet[at] ^= 1;
+        same = part_key(&p);
+        assert_false(hash_eq(&first, &same));
+        packet[at] ^= 1;
+    }
+    for (size_t at = 0; at < SIGNATURE_BYTES; at++) {
+        q.sig.b[at] ^= 1;
+        same = part_key(&q);
+        assert_false(hash_eq(&first, &same));
+        q.sig.b[at] ^= 1;
+    }
+}
+
 static void test_cache(void **state)
 {
     (void)state;
@@ -362,9 +432,12 @@ int main(void)
         cmocka_unit_test(test_flipped),
         cmocka_unit_test(test_cut_short_and_extended),
         cmocka_unit_test(test_random_mutations),
+        cmocka_unit_test(test_part_is),
         cmocka_unit_test(test_swapped),
         cmocka_unit_test(test_signer),
         cmocka_unit_test(test_declared_lengths),
+        cmocka_unit_test(test_cache_slots),
+        cmocka_unit_test(test_part_key),
         cmocka_unit_test(test_cache),
     };
     if (crypto_init() != ERR_OK)
