@@ -133,6 +133,7 @@ static void sleep_until_due(struct bus *bus)
 static void *run(void *arg)
 {
     struct bus *bus = arg;
+    pthread_setname_np(pthread_self(), "bus");
     pthread_mutex_lock(&bus->lock);
     while (!bus->closing) {
         uint64_t now_us = clock_mono_us();
@@ -347,6 +348,9 @@ struct bus_counters bus_counters(struct bus *bus, int lane)
     struct bus_counters counters = l->counters;
     counters.outbox_bytes = l->outbox_bytes;
     pthread_mutex_unlock(&bus->lock);
+    counters.received = atomic_load_explicit(&l->received, memory_order_relaxed);
+    counters.received_bytes = atomic_load_explicit(&l->received_bytes, memory_order_relaxed);
+    counters.dropped_inbox = atomic_load_explicit(&l->dropped_inbox, memory_order_relaxed);
     counters.inbox_alive_bytes =
         atomic_load_explicit(&l->inbox_budget->budget.alive_bytes, memory_order_relaxed);
     return counters;

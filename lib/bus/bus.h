@@ -173,7 +173,10 @@ struct queue *bus_inbox(struct bus *bus, int lane);
 enum err bus_publish(struct bus *bus, int lane, struct slice topic, struct msg *payload, int qos,
                      bool retained);
 
-/* bus_outbox_free_bytes: what bus_publish would still take on this lane now. */
+/*
+ * bus_outbox_free_bytes: what bus_publish would still take on this lane. An acknowledgement of this
+ * moment may be missing, never a message that the caller published or a BUS_DRAINED that he took.
+ */
 size_t bus_outbox_free_bytes(struct bus *bus, int lane);
 
 enum bus_event_kind {
@@ -229,7 +232,7 @@ struct bus_counters {
     size_t outbox_bytes; /* queued or unacknowledged */
 };
 
-/* bus_counters: a snapshot. */
+/* bus_counters: each is exact; what arrives meanwhile may be in one and not yet in another. */
 struct bus_counters bus_counters(struct bus *bus, int lane);
 
 /*

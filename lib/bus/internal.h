@@ -6,7 +6,8 @@
  * goes out, events.c what the program is told.
  *
  * Locks
- *   L1  bus->lock guards everything below except what says otherwise.
+ *   L1  bus->lock guards everything below except what says otherwise. Neither a message that
+ *       arrives nor a look at the outbox's room takes it.
  *   L2  No paho_* call, no msg_unref and no free of a message is made with
  *       bus->lock held: Paho's callbacks take it while they hold Paho's lock.
  *   L3  Only the bus's thread calls paho_*, but for paho_publish, which publishers call, too, with
@@ -115,6 +116,7 @@ struct lane {
     uint64_t next_seq;
     bool sending;                         /* a thread is handing one to Paho */
     size_t outbox_bytes, outbox_messages; /* queued and under way */
+    atomic_size_t outbox_free_bytes;      /* follows from them; read without the lock */
 
     struct filter filters[BUS_FILTERS_MAX];
     int filters_n;      /* filters[filters_n…] were never used */
@@ -129,6 +131,7 @@ struct lane {
     bool drained;      /* an event is due */
     int answers_due;   /* filters with an event due */
     struct bus_counters counters;
+    atomic_uint_fast64_t received, received_bytes, dropped_inbox; /* of them; without the lock */
 };
 
 struct bus {

@@ -54,6 +54,7 @@ enum err lane_init(struct lane *lane, struct bus *bus, int index,
     lane->outbox_bytes_max = config->outbox_bytes_max;
     lane->outbox_messages_max = config->outbox_messages_max;
     lane->tail = &lane->head;
+    atomic_init(&lane->outbox_free_bytes, config->outbox_bytes_max);
     lane->inbox_budget = mem_alloc(sizeof(*lane->inbox_budget));
     lane->inbox_budget->budget.max_bytes = config->inbox_bytes_max;
     atomic_init(&lane->inbox_budget->refs, 1);
@@ -280,12 +281,8 @@ void lane_received(struct lane *lane, struct slice topic, struct slice payload,
         msg_unref(msg);
     else if (!taken)
         paho_message_free(memory);
-    pthread_mutex_lock(&lane->bus->lock);
-    if (taken) {
-        lane->counters.received++;
-        lane->counters.received_bytes += bytes;
-    } else {
-        lane->counters.dropped_inbox++;
-    }
-    pthread_mutex_unlock(&lane->bus->lock);
+    atomic_fetch_add_explicit(taken ? &lane->received : &lane->dropped_inbox, 1,
+                              memory_order_relaxed);
+    if (taken)
+        atomic_fetch_add_explicit(&lane->received_bytes, bytes, memory_order_relaxed);
 }

@@ -47,11 +47,22 @@ static bool at_most_half(const struct lane *lane)
            lane->outbox_messages <= lane->outbox_messages_max / 2;
 }
 
+/* Relaxed: who was told of the change, by an event or as the publisher, has had the lock since.
+ * [locked] */
+static void room_refresh(struct lane *lane)
+{
+    bool full = lane->outbox_messages >= lane->outbox_messages_max;
+    atomic_store_explicit(&lane->outbox_free_bytes,
+                          full ? 0 : lane->outbox_bytes_max - lane->outbox_bytes,
+                          memory_order_relaxed);
+}
+
 static void give_back(struct lane *lane, const struct outgoing *item)
 {
     CHECK(lane->outbox_bytes >= item->bytes && lane->outbox_messages > 0); /* I2 */
     lane->outbox_bytes -= item->bytes;
     lane->outbox_messages--;
+    room_refresh(lane);
     if (lane->drain_wanted && at_most_half(lane)) {
         lane->drain_wanted = false;
         lane->drained = true;
@@ -259,6 +270,7 @@ static enum err append(struct lane *lane, struct outgoing *item)
     item->seq = lane->next_seq++;
     lane->outbox_bytes += item->bytes;
     lane->outbox_messages++;
+    room_refresh(lane);
     if (!at_most_half(lane))
         lane->drain_wanted = true;
     *lane->tail = item;
@@ -299,11 +311,5 @@ enum err bus_publish(struct bus *bus, int lane_index, struct slice topic, struct
 size_t bus_outbox_free_bytes(struct bus *bus, int lane_index)
 {
     CHECK(lane_index >= 0 && lane_index < bus->lanes_n);
-    struct lane *lane = &bus->lanes[lane_index];
-    pthread_mutex_lock(&bus->lock);
-    size_t free_bytes = lane->outbox_bytes_max - lane->outbox_bytes;
-    if (lane->outbox_messages >= lane->outbox_messages_max)
-        free_bytes = 0;
-    pthread_mutex_unlock(&bus->lock);
-    return free_bytes;
+    return atomic_load_explicit(&bus->lanes[lane_index].outbox_free_bytes, memory_order_relaxed);
 }
