@@ -64,6 +64,7 @@ static void *work(void *arg)
 {
     struct local *local = arg;
     struct job *job;
+    pthread_setname_np(pthread_self(), "passwords");
     while ((job = queue_wait(&local->jobs, NULL)) != NULL) {
         if (!atomic_load(&local->closing))
             answer(job);

@@ -210,6 +210,7 @@ static void run(const struct thumbnailer *t, struct thumbnail_job *job)
 static void *run_all(void *arg)
 {
     struct thumbnailer *t = arg;
+    pthread_setname_np(pthread_self(), "thumbnailer");
     for (struct thumbnail_job *job; (job = queue_wait(&t->jobs, NULL)) != NULL;) {
         if (queue_is_closed(&t->jobs))
             job->err = ERR_CLOSED;

@@ -121,6 +121,7 @@ static void commit(struct store *s, struct group *g)
 static void *write_groups(void *arg)
 {
     struct store *s = arg;
+    pthread_setname_np(pthread_self(), "store-write");
     struct group *g = mem_alloc(sizeof(*g));
     sum_up(s);
     struct storage_op *op = next_write(s);
@@ -178,6 +179,7 @@ static void read_one(struct store *s, const struct storage_op *op)
 static void *read_ops(void *arg)
 {
     struct store *s = arg;
+    pthread_setname_np(pthread_self(), "store-read");
     for (struct storage_op *op; (op = queue_wait(&s->reads, NULL));) {
         read_one(s, op);
         storage_op_free(op);
