@@ -222,7 +222,7 @@ static void part_accept(struct work *w, struct msg *packet, const struct id *vid
         reject_part(w, ERR_UNAUTHORIZED, "another key signs this stream", &e.part);
         return;
     }
-    if (part_verify(&e.part, w->cache) != ERR_OK) {
+    if (checked_verify(w->d->checked, &e.part) != ERR_OK) {
         reject_part(w, ERR_SIGNATURE, "the part is not what was signed", &e.part);
         return;
     }
@@ -408,10 +408,9 @@ static enum err decode_small(struct work *w)
     }
 }
 
-struct event *decode(const struct decoder *d, const struct trust_view *view,
-                     struct sig_cache *cache, struct msg *msg)
+struct event *decode(const struct decoder *d, const struct trust_view *view, struct msg *msg)
 {
-    struct work w = {.d = d, .view = view, .cache = cache, .ev = event_new(EVENT_REJECTED)};
+    struct work w = {.d = d, .view = view, .ev = event_new(EVENT_REJECTED)};
     w.ev->msg = msg;
     enum err err = ERR_LIMIT;
     if (msg->payload.len <= PACKET_BYTES_MAX)

@@ -5,28 +5,28 @@
  * topics, JSON, the part format and signatures are looked at. Hostile input
  * ends here, as EVENT_REJECTED.
  *
- * Pure but for the message's reference counts and what it remembers of other edges' messages. Any
- * thread, each with a cache and a decoder of its own.
+ * Pure but for the message's reference counts and what it remembers: of other edges' messages, and
+ * of the signatures that it checked. Any thread, each with a decoder of its own.
  */
+#include "edge/checked.h"
 #include "edge/core/event.h"
 #include "edge/core/trust_view.h"
 #include "edge/once.h"
 
 struct decoder {
     struct id self;
-    struct slice prefix;   /* TOPIC_PREFIX; borrowed */
-    struct budget *budget; /* for packets taken out of JSON; outlives them */
-    struct once *once;     /* this thread's */
-    uint64_t utc_us;       /* now: what edges sign is believed for a while alone */
+    struct slice prefix;     /* TOPIC_PREFIX; borrowed */
+    struct budget *budget;   /* for packets taken out of JSON; outlives them */
+    struct once *once;       /* this thread's */
+    struct checked *checked; /* NULL: every signature is checked */
+    uint64_t utc_us;         /* now: what edges sign is believed for a while alone */
 };
 
 /*
  * decode: msg becomes an event, never NULL.
  * msg    its reference passes to the event.
  * view   what to verify against; borrowed.
- * cache  this thread's.
  */
-struct event *decode(const struct decoder *d, const struct trust_view *view,
-                     struct sig_cache *cache, struct msg *msg);
+struct event *decode(const struct decoder *d, const struct trust_view *view, struct msg *msg);
 
 #endif

@@ -7,7 +7,6 @@
 struct work {
     const struct decoder *d;
     const struct trust_view *view;
-    struct sig_cache *cache;
     struct topic topic;
     struct event *ev;
 };

@@ -191,14 +191,12 @@ static enum err open_bus(struct app *app)
                                     .outbox_messages_max = CONTROL_OUTBOX_MESSAGES_MAX},
                   [LANE_LIVE] = {.name = "live",
                                  .separate_sender = true,
-                                 .inbox_waited = true,
                                  .inbox_bytes_max = LIVE_INBOX_BYTES_MAX,
                                  .inbox_messages_max = MEDIA_INBOX_MESSAGES_MAX,
                                  .outbox_bytes_max = LIVE_OUTBOX_BYTES_MAX,
                                  .outbox_messages_max = MEDIA_OUTBOX_MESSAGES_MAX},
                   [LANE_MEDIA] = {.name = "media",
                                   .separate_sender = true,
-                                  .inbox_waited = true,
                                   .inbox_bytes_max = MEDIA_INBOX_BYTES_MAX,
                                   .inbox_messages_max = MEDIA_INBOX_MESSAGES_MAX,
                                   .outbox_bytes_max = MEDIA_OUTBOX_BYTES_MAX,
@@ -256,8 +254,8 @@ static enum err subscribe(struct app *app)
     return ERR_OK;
 }
 
-/* One core is left to the client library: it has two threads for everything. Each worker more
- * verifies the signature of a chunk, whose parts it shares with the others, once more. */
+/* One core is left to the client library: it has two threads for everything. The loop decodes, too,
+ * but has its own to do where there is so much that workers are woken. */
 static unsigned media_workers(void)
 {
     long n = sysconf(_SC_NPROCESSORS_ONLN) - 1;

@@ -14,7 +14,7 @@ HEADERS += $(wildcard tests/sim/*.h)
 SIM_SHARED := $(filter tests/unit/edge/memory_% tests/unit/edge/reel.c \
 	tests/unit/edge/invariants.c,$(SRC_TEST))
 SIM_EDGE := $(wildcard edge/core/*.c) edge/store/merge.c \
-	$(filter edge/decode% edge/encode% edge/rows% edge/once%,$(SRC_edge))
+	$(filter edge/decode% edge/encode% edge/rows% edge/once% edge/checked%,$(SRC_edge))
 
 $(B)/sim: $(call obj,$(SRC_sim) $(SIM_SHARED) $(SIM_EDGE)) $(call archives,flow wire trust base)
 	@mkdir -p $(@D)

@@ -38,7 +38,7 @@ void node_init(struct sim *s, unsigned edge)
     config.edge_id = n->member.id;
     memcpy(config.digest_key, key.b, KEY_BYTES);
     n->store = memory_store_new(&config);
-    n->cache = mem_alloc(sizeof(*n->cache));
+    n->checked = checked_new();
 }
 
 void node_free(struct node *n)
@@ -46,7 +46,7 @@ void node_free(struct node *n)
     core_free(n->core);
     memory_store_free(n->store);
     once_free(n->once);
-    free(n->cache);
+    checked_free(n->checked);
 }
 
 /* ---- effects ---- */
@@ -212,10 +212,13 @@ void node_take(struct sim *s, unsigned edge, struct msg *msg)
         msg_unref(msg);
         return;
     }
-    struct decoder d = {
-        .self = n->member.id, .budget = &s->budget, .once = n->once, .utc_us = node_utc(s, n)};
+    struct decoder d = {.self = n->member.id,
+                        .budget = &s->budget,
+                        .once = n->once,
+                        .checked = n->checked,
+                        .utc_us = node_utc(s, n)};
     bool forged = stranger_made(msg->payload);
-    struct event *ev = decode(&d, core_trust_view(n->core), n->cache, msg);
+    struct event *ev = decode(&d, core_trust_view(n->core), msg);
     if (forged && ev->kind != EVENT_REJECTED && ev->kind != EVENT_TICK) /* its own, come back */
         sim_fail(s, "%s believes a stranger", n->member.id.s);
     if (ev->kind == EVENT_REJECTED)

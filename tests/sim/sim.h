@@ -91,7 +91,7 @@ struct node {
     unsigned client;
     struct memory_store *store;
     struct core *core; /* NULL: it is down */
-    struct sig_cache *cache;
+    struct checked *checked;
     struct once *once;
     uint64_t generation;
     uint64_t tick_at_us; /* the HAPPEN_TICK that counts; 0: none */

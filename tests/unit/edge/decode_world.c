@@ -10,7 +10,6 @@
 struct member zone_key;
 struct decoder decoder;
 struct trust_view *view;
-struct sig_cache cache;
 struct reel *film;
 struct arena arena;
 
@@ -44,7 +43,7 @@ int decode_teardown(void **state)
 
 struct event *decoded(const char *topic, struct slice payload)
 {
-    return decode(&decoder, view, &cache, msg_new(slice_str(topic), payload, NULL));
+    return decode(&decoder, view, msg_new(slice_str(topic), payload, NULL));
 }
 
 void expect_rejected(const char *topic, struct slice payload, enum err err, const char *reply_id)

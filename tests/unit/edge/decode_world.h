@@ -12,7 +12,6 @@ enum { ASKING = 77 };
 extern struct member zone_key; /* whose key is the zone's */
 extern struct decoder decoder;
 extern struct trust_view *view;
-extern struct sig_cache cache;
 extern struct reel *film; /* alice's, finished */
 extern struct arena arena;
 

@@ -13,7 +13,6 @@
 static struct budget budget = {.max_bytes = 1024 * 1024};
 static struct decoder decoder = {.budget = &budget};
 static struct trust_view *view;
-static struct sig_cache cache;
 static struct reel *film, *live;
 static struct arena arena;
 
@@ -53,7 +52,7 @@ static int group_teardown(void **state)
 
 static struct event *decoded(const char *topic, struct slice payload)
 {
-    return decode(&decoder, view, &cache, msg_new(slice_str(topic), payload, NULL));
+    return decode(&decoder, view, msg_new(slice_str(topic), payload, NULL));
 }
 
 static void expect_kind(const char *topic, struct slice payload, enum event_kind kind)

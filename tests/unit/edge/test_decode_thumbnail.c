@@ -15,7 +15,6 @@ static struct member alice, bob, edge2;
 static struct budget budget = {.max_bytes = 1024 * 1024};
 static struct decoder decoder = {.budget = &budget};
 static struct trust_view *view;
-static struct sig_cache cache;
 static struct reel *film, *unknown;
 static struct arena arena;
 
@@ -55,7 +54,7 @@ static int group_teardown(void **state)
 
 static struct event *decoded(const char *topic, struct slice payload)
 {
-    return decode(&decoder, view, &cache, msg_new(slice_str(topic), payload, NULL));
+    return decode(&decoder, view, msg_new(slice_str(topic), payload, NULL));
 }
 
 static struct slice delegation(const struct reel *r, const struct member *by, uint64_t not_after_us)

@@ -56,12 +56,11 @@ static bool among_edges(enum topic_kind kind)
 
 static void deliver(struct town *t, size_t to, struct slice topic, struct slice payload)
 {
-    struct sig_cache cache = {0};
     struct stage *s = t->s[to];
     struct decoder d = {
         .self = s->edge.id, .budget = &t->budget, .once = t->once[to], .utc_us = s->utc_us};
     struct msg *msg = msg_new(topic, payload, NULL);
-    stage_do(s, decode(&d, core_trust_view(s->core), &cache, msg));
+    stage_do(s, decode(&d, core_trust_view(s->core), msg));
 }
 
 static void count(struct town *t, enum topic_kind kind, size_t len)
