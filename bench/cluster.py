@@ -200,8 +200,8 @@ class Cluster:
         self.edge_process = self.start(
             f"edge-{self.serial}", self.edge_command(self.edge_id, self.edge_data, broker),
             prefix=prefix)
-        wait_until("the edge's connection",
-                   lambda: self.edge_process.said("broker: connected"))
+        wait_until("the edge's enrolment",  # before that it answers nobody
+                   lambda: self.edge_process.said("enrolled in zone"))
         self.ping(seconds=0.05)
         return self.edge_process
 

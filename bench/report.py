@@ -28,6 +28,8 @@ def verdict(row):
 
 
 def cell(c):
+    if "least" in c:
+        return f"{number(c['median'])} ({number(c['least'])} … {number(c['most'])})"
     return number(c["median"]) + (f" ±{50 * c['spread']:.0f}%" if len(c["rounds"]) > 1 else "")
 
 
@@ -189,8 +191,10 @@ def generated(results):
     out = [f"Measured {m['when']} at {m['commit']}: {m['cpu']}, {m['cores']} cores, "
            f"{m['memory_gib']} GiB, Linux {m['kernel']}; {m['versions']} "
            f"{results['rounds']} rounds, {m['took_s']} s, load before {m['load_before']:.1f}.", "",
-           "± is half the distance between the best and the worst round. A comparison whose "
-           "reference spread by more than 15 % is marked *too noisy to tell*.", "",
+           "± is half the distance between the best and the worst round. What is *over* a reference "
+           "is the median of the rounds, each compared with the reference's of the same round, and "
+           "the lowest and highest of them; unless four fifths of the rounds are on the same side of "
+           "what is wanted, it is *too noisy to tell*.", "",
            "![chart](../bench/results/latest.svg)", ""]
     for item in dict.fromkeys(r["item"] for r in results["rows"]):
         out += [f"### {item}", "", *table([r for r in results["rows"] if r["item"] == item]), ""]

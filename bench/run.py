@@ -23,7 +23,7 @@ from cluster import BenchError, Cluster, ROOT, free_port, wait_until  # noqa: E4
 from items import ITEMS as RELAY_ITEMS  # noqa: E402
 from profiler import profile  # noqa: E402
 
-NOISE_MAX = 0.15  # spread of a reference above which a comparison says nothing
+AGREE_MIN = 0.8  # of the rounds of a comparison; fewer say nothing
 FILES = 20000
 ITEMS = {**RELAY_ITEMS, **servers.ITEMS, **catalogue.ITEMS}
 
@@ -33,7 +33,7 @@ class Bench:
         self.cluster = cluster
         self.quick = args.quick
         self.rounds = args.rounds or self.pick(5, 1)
-        self.seconds = self.pick(1.5, 0.7)
+        self.seconds = self.pick(1.2, 0.7)
         self.rows, self.curves, self.notes, self.profiles = [], [], [], []
         self.shared = {}  # what one item measures and others need
 
@@ -45,12 +45,14 @@ class Bench:
         return statistics.median(r[key] for r in runs)
 
     def contend(self, what, contenders, rounds=None):
-        """Every contender once per round, in turn. Returns the results by name."""
+        """Every contender once per round, each round begun by another. Returns the results by
+        name."""
         got = {name: [] for name in contenders}
+        names = list(contenders)
         for n in range(rounds or self.rounds):
-            for name, run in contenders.items():
+            for name in names[n % len(names):] + names[:n % len(names)]:
                 self.progress(f"{what}: round {n + 1}, {name}")
-                got[name].append(run())
+                got[name].append(contenders[name]())
         self.progress("")
         return got
 
@@ -59,9 +61,8 @@ class Bench:
         if sys.stderr.isatty():
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
-    def row(self, item, what, unit, got, key, scale=1.0, target=None, ok=None, against=()):
-        """A comparison: the median of every contender, and how far its rounds were apart.
-        against: the contenders that the target is about; if they were unsteady, nobody can tell."""
+    def row(self, item, what, unit, got, key, scale=1.0):
+        """The median of every contender, and how far its rounds were apart."""
         cells = {}
         for name, runs in got.items():
             values = [r[key] * scale for r in runs if key in r]
@@ -70,18 +71,34 @@ class Bench:
             mid = statistics.median(values)
             spread = (max(values) - min(values)) / mid if mid else 0.0
             cells[name] = {"median": mid, "spread": spread, "rounds": values}
-        noisy = target is not None and any(
-            c["spread"] > NOISE_MAX for n, c in cells.items()
-            if (n in against if against else n != "edge"))
+        self.add(item, what, unit, cells)
+
+    def add(self, item, what, unit, cells, target=None, ok=None, noisy=False):
         self.rows.append({"item": item, "what": what, "unit": unit, "cells": cells,
                           "target": target, "ok": ok, "noisy": noisy})
         report.print_row(self.rows[-1])
 
+    def paired(self, item, what, unit, rounds, target=None, ok=None):
+        """What the edge did and a reference did in the same round, compared: whatever the machine
+        did meanwhile, it did to both. rounds: one figure of each; ok: whether a figure meets the
+        target. Nobody can tell unless four fifths of the rounds say what their median says."""
+        mid = statistics.median(rounds)
+        verdict = ok(mid) if ok else None
+        noisy = ok is not None and sum(ok(r) == verdict for r in rounds) < AGREE_MIN * len(rounds)
+        cell = {"median": mid, "least": min(rounds), "most": max(rounds), "rounds": rounds}
+        self.add(item, what, unit, {"edge": cell}, target, verdict, noisy)
+
+    def ratio(self, item, what, got, reference, key, least=None, text=None):
+        """The edge over a reference, round by round. least: the target, and its text."""
+        if any(not r[key] for r in got[reference]):
+            raise BenchError(f"{what}: {reference} did nothing in one of the rounds")
+        self.paired(item, what, "×", [a[key] / b[key] for a, b in zip(got["edge"], got[reference])],
+                    text or (f"≥ {least}" if least else None),
+                    (lambda r: r >= least) if least else None)
+
     def value(self, item, what, unit, value, target=None, ok=None):
-        self.rows.append({"item": item, "what": what, "unit": unit, "target": target, "ok": ok,
-                          "noisy": False, "cells": {"edge": {"median": value, "spread": 0.0,
-                                                             "rounds": [value]}}})
-        report.print_row(self.rows[-1])
+        cell = {"median": value, "spread": 0.0, "rounds": [value]}
+        self.add(item, what, unit, {"edge": cell}, target, ok)
 
     def curve(self, title, x, y, names, points):
         self.curves.append({"title": title, "x": x, "y": y, "names": list(names),
