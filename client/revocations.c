@@ -77,7 +77,9 @@ static bool ahead(const struct revocations *list, uint64_t utc_us)
 }
 
 /* I1. One number has one content: of that, what is dated ahead adds nothing, and gives way to
- * what auth_edge says now (edge/core/revocation.c does the same). */
+ * what auth_edge says now. (An edge, edge/core/revocation.c, keeps to the second alone: it goes
+ * by the time that a list shows where its own clock is behind, so it takes one dated ahead again.)
+ */
 static bool replaces(const struct revocations *list, const struct revocations *held,
                      uint64_t utc_us)
 {

@@ -226,7 +226,7 @@ void horizon_contact(struct core *core, const struct peer *p)
 }
 
 /* Only others make it necessary: who is alone has nobody to mislead. */
-static bool others(struct core *core)
+static bool anybody(struct core *core)
 {
     return look(core).online || core->now_us - core->bus_up_us < ALONE_US;
 }
@@ -246,7 +246,7 @@ static bool in_vain(struct core *core)
 static void rejoin(struct core *core)
 {
     bool here = core_ready(core) && core->bus_up[LANE_CONTROL];
-    if (core->rejoin == REJOIN_NONE && here && away(core) && others(core))
+    if (core->rejoin == REJOIN_NONE && here && away(core) && anybody(core))
         enter(core, REJOIN_WAIT);
     if (here && in_vain(core))
         give_up(core);
@@ -254,7 +254,7 @@ static void rejoin(struct core *core)
         return;
     if (!here)
         core->rejoin_us = core->now_us;
-    else if (!others(core))
+    else if (!anybody(core))
         core->rejoin = REJOIN_NONE;
     else
         wait_on(core);

@@ -239,8 +239,10 @@ void presence_status(struct core *core, const struct verified_status *m)
         return;
     struct peer *p = presence_peer(core, id_slice(&m->status.edge_id));
     if (!m->verified && !m->status.online && p) {
-        p->hinted = true; /* I1 */
-        core->peers_changes++;
+        if (p->online && !p->hinted) { /* I1. Many of them change no more than one does. */
+            p->hinted = true;
+            core->peers_changes++;
+        }
         return;
     }
     if (m->verified && m->not_after_us && core_revoked(core, m->serial)) {

@@ -352,21 +352,27 @@ struct thumbnail_making {
     struct thumbnail_job *job; /* READING: owned, being filled */
 };
 
-enum { THUMBNAIL_LATES_MAX = 32 };
+enum {
+    THUMBNAIL_LATES_MAX = 32,
+    THUMBNAIL_LATE_ASKS = 3,       /* how often the source of one is asked */
+    THUMBNAIL_LATE_CHECKS_MAX = 4, /* pictures verified as the answer to one asking */
+};
 
 /* A copy that came without a thumbnail, of which its source may have one by now. */
 struct thumbnail_late {
     struct id video_id, source; /* source "": none */
+    struct id streamer_id;
     struct hash stream;
     struct pubkey signer;
+    uint64_t number;  /* older ones have smaller ones */
     uint64_t next_us; /* when it is asked, or given up */
     unsigned asked;
-    bool awaited; /* it was asked, and has not answered */
+    unsigned checks; /* pictures that are still verified as its answer; 0: none is awaited */
 };
 
 struct thumbnail_lates {
-    struct thumbnail_late ring[THUMBNAIL_LATES_MAX];
-    size_t next;
+    struct thumbnail_late slots[THUMBNAIL_LATES_MAX];
+    uint64_t number;   /* of the newest */
     uint64_t first_us; /* when the first of them is due, or sooner */
 };
 

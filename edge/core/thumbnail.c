@@ -12,7 +12,8 @@
  * Invariants
  *   I1  at most one picture is being made, from at most THUMBNAIL_MEDIA_BYTES_MAX of media.
  *   I2  nothing waits for a picture: no acknowledgement, no end, no draining.
- *   I3  every delegation ends in a thumbnail or in a counter.
+ *   I3  every delegation ends in a thumbnail or in a counter. That it was displaced ends that of an
+ *       upload; for a live it is a postponement, and what comes of it then counts as well.
  *   I4  no streamer keeps another's picture from being made: the oldest is made first, of one
  *       streamer at most THUMBNAIL_WISHES_PER_STREAMER_MAX wait, and when the queue is full, who
  *       has most gives way; never its only one.

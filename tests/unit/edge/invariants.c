@@ -88,6 +88,23 @@ static void check_thumbnails(const struct core *core)
     CHECK((core->thumbnail.job != NULL) == (core->thumbnail.state == THUMBNAIL_READING)); /* I1 */
 }
 
+/* records.h: struct thumbnail_lates. */
+static void check_lates(const struct core *core)
+{
+    const struct thumbnail_lates *lates = &core->lates;
+    for (size_t i = 0; i < THUMBNAIL_LATES_MAX; i++) {
+        const struct thumbnail_late *l = &lates->slots[i];
+        if (!l->source.s[0])
+            continue;
+        CHECK(l->asked <= THUMBNAIL_LATE_ASKS && l->checks <= THUMBNAIL_LATE_CHECKS_MAX);
+        CHECK(l->asked > 0 || l->checks == 0); /* thumbnail_late.c I2 */
+        CHECK(lates->first_us <= l->next_us);
+        CHECK(l->number > 0 && l->number <= lates->number);
+        for (size_t k = 0; k < i; k++)
+            CHECK(!lates->slots[k].source.s[0] || lates->slots[k].number != l->number);
+    }
+}
+
 /* What was counted of the others is what one would count now: horizon.c I5, presence.c I5. */
 static void check_others(const struct core *core)
 {
@@ -104,6 +121,7 @@ void core_check(const struct core *core, size_t under_way)
     check_ingests(core);
     check_views(core);
     check_thumbnails(core);
+    check_lates(core);
     check_others(core);
     CHECK(core->stores_under_way == under_way); /* core.c I3 */
     CHECK(under_way <= STORE_OPS_MAX);

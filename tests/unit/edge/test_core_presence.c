@@ -64,6 +64,22 @@ static void test_unsigned(void **state)
     assert_true(online(s, "edge2")); /* the hint was of then */
 }
 
+/* A stranger makes nobody count the others again and again, and nothing of who is gone. */
+static void test_unsigned_again(void **state)
+{
+    struct stage *s = *state;
+    struct stage_beat will = {.edge_id = "edge2", .unsigned_will = true, .offline = true};
+    beat(s, &(struct stage_beat){.edge_id = "edge2"});
+    uint64_t changes = s->core->peers_changes;
+    for (int i = 0; i < 5; i++)
+        beat(s, &will);
+    assert_int_equal(s->core->peers_changes, changes + 1);
+    beat(s, &(struct stage_beat){.edge_id = "edge2", .offline = true});
+    changes = s->core->peers_changes;
+    beat(s, &will);
+    assert_int_equal(s->core->peers_changes, changes);
+}
+
 static void test_signed_offline(void **state)
 {
     struct stage *s = *state;
@@ -335,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_silence),
         T(test_unsigned),
+        T(test_unsigned_again),
         T(test_signed_offline),
         T(test_times_go_up),
         T(test_times_are_near),

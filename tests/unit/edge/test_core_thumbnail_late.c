@@ -119,11 +119,50 @@ static void what_nobody_awaits_or_does_not_hold(void **state)
     assert_int_equal(picture_count(s, COUNT_thumbnails_refused), 0);
     stage_do(s, picture_event(s, r, &bob.key, "edge2")); /* not the streamer's leave */
     assert_int_equal(picture_count(s, COUNT_thumbnails_refused), 1);
-    stage_do(s, picture_event(s, r, &alice.key, "edge2")); /* that was its answer */
+    stage_do(s, picture_event(s, r, &alice.key, "edge2")); /* that one was somebody else's */
+    assert_int_equal(picture_count(s, COUNT_thumbnails_kept), 1);
+    reel_free(r);
+}
+
+static void so_many_forged_ones_and_no_more(void **state)
+{
+    struct stage *s = *state;
+    struct reel *r = picture_of(&alice, "video1", false);
+    fetch(s, r);
+    stage_pass(s, 6 * STAGE_S);
+    for (unsigned i = 0; i <= THUMBNAIL_LATE_CHECKS_MAX; i++)
+        stage_do(s, picture_event(s, r, &bob.key, "edge2"));
+    assert_int_equal(picture_count(s, COUNT_thumbnails_refused), THUMBNAIL_LATE_CHECKS_MAX);
+    stage_do(s, picture_event(s, r, &alice.key, "edge2"));
     assert_int_equal(picture_count(s, COUNT_thumbnails_kept), 0);
     stage_pass(s, 31 * STAGE_S);
     stage_do(s, picture_event(s, r, &alice.key, "edge2"));
     assert_int_equal(picture_count(s, COUNT_thumbnails_kept), 1);
+    reel_free(r);
+}
+
+static void beat(struct stage *s, uint64_t serial)
+{
+    stage_do(s, stage_beat_event(&(struct stage_beat){.edge_id = "edge2", .serial = serial}));
+}
+
+static void who_is_revoked_is_passed_over(void **state)
+{
+    enum { EDGE2 = 102 };
+    struct stage *s = *state;
+    struct revocation entry = {EDGE2, s->utc_us};
+    struct reel_list list = {.number = 1, .issued_us = s->utc_us, .n = 1, .entries = &entry};
+    struct reel *r = picture_of(&alice, "video1", false);
+    fetch(s, r);
+    beat(s, EDGE2);
+    stage_do(s, stage_revocations_event(&list));
+    stage_pass(s, 6 * STAGE_S);
+    assert_int_equal(inits(s), 0);
+    stage_do(s, picture_event(s, r, &alice.key, "edge2"));
+    assert_int_equal(picture_count(s, COUNT_thumbnails_kept), 0);
+    beat(s, EDGE2 + 1); /* admitted again */
+    stage_pass(s, 31 * STAGE_S);
+    assert_int_equal(inits(s), 1);
     reel_free(r);
 }
 
@@ -148,21 +187,87 @@ static void who_is_not_asked(void **state)
     reel_free(old);
 }
 
+static struct reel *fetch_of(struct stage *s, const struct member *who, unsigned number)
+{
+    char id[16];
+    snprintf(id, sizeof(id), "video%02u", number);
+    struct reel *r = picture_of(who, id, false);
+    fetch(s, r);
+    return r;
+}
+
+/* Whether edge2 was asked for this one since stage_forget. */
+static bool was_asked(const struct stage *s, const char *id)
+{
+    const struct effect *e;
+    for (size_t i = 0; (e = stage_nth(s, MESSAGE_WATCH_REQUEST, i)) != NULL; i++) {
+        const struct watch_request *m = e->body;
+        if (m->kind == WATCH_INIT && slice_eq_str(id_slice(&m->video_id), id))
+            return true;
+    }
+    return false;
+}
+
+static void a_slot_that_is_free_is_taken_first(void **state)
+{
+    struct stage *s = *state;
+    for (unsigned i = 0; i < THUMBNAIL_LATES_MAX - 1; i++)
+        reel_free(fetch_of(s, &alice, i));
+    struct reel *r = fetch_of(s, &alice, THUMBNAIL_LATES_MAX - 1);
+    stage_pass(s, 6 * STAGE_S);
+    stage_do(s, picture_event(s, r, &alice.key, "edge2"));
+    assert_int_equal(picture_count(s, COUNT_thumbnails_kept), 1);
+    reel_free(r);
+    reel_free(fetch_of(s, &alice, THUMBNAIL_LATES_MAX));
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 0);
+    stage_pass(s, 31 * STAGE_S);
+    assert_true(was_asked(s, "video00") && was_asked(s, "video32"));
+}
+
+static void who_has_most_gives_way(void **state)
+{
+    struct stage *s = *state;
+    reel_free(fetch_of(s, &alice, 0));
+    for (unsigned i = 1; i <= THUMBNAIL_LATES_MAX + 1; i++)
+        reel_free(fetch_of(s, &bob, i)); /* the last two in place of bob's first two */
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 2);
+    reel_free(fetch_of(s, &alice, 50)); /* of bob's third */
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 3);
+    stage_pass(s, 6 * STAGE_S);
+    assert_int_equal(inits(s), THUMBNAIL_LATES_MAX);
+    assert_true(was_asked(s, "video00") && was_asked(s, "video50") && was_asked(s, "video04"));
+    assert_false(was_asked(s, "video01") || was_asked(s, "video02") || was_asked(s, "video03"));
+}
+
+/* Nobody's only one gives way. */
+static void one_of_each(void **state)
+{
+    struct stage *s = *state;
+    for (unsigned i = 0; i <= THUMBNAIL_LATES_MAX; i++) {
+        char name[16];
+        struct member who;
+        snprintf(name, sizeof(name), "streamer%u", i);
+        member_make(name, CREDENTIAL_STREAMER, &who);
+        reel_free(fetch_of(s, &who, i));
+    }
+    assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 1);
+    stage_pass(s, 6 * STAGE_S);
+    assert_true(was_asked(s, "video00"));
+    assert_false(was_asked(s, "video32"));
+}
+
 /* Of so many copies one may come late; the oldest gives way, counted. */
 static void the_oldest_gives_way(void **state)
 {
     struct stage *s = *state;
     for (unsigned i = 0; i <= THUMBNAIL_LATES_MAX; i++) {
         assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 0);
-        char id[16];
-        snprintf(id, sizeof(id), "video%02u", i);
-        struct reel *r = picture_of(&alice, id, false);
-        fetch(s, r);
-        reel_free(r);
+        reel_free(fetch_of(s, &alice, i));
     }
     assert_int_equal(picture_count(s, COUNT_thumbnails_dropped), 1);
     stage_pass(s, 6 * STAGE_S);
     assert_int_equal(inits(s), THUMBNAIL_LATES_MAX);
+    assert_false(was_asked(s, "video00"));
 }
 
 int main(void)
@@ -172,7 +277,12 @@ int main(void)
         TEST(comes_with_the_next_asking),
         TEST(three_times_and_no_more),
         TEST(what_nobody_awaits_or_does_not_hold),
+        TEST(so_many_forged_ones_and_no_more),
+        TEST(who_is_revoked_is_passed_over),
         TEST(who_is_not_asked),
+        TEST(a_slot_that_is_free_is_taken_first),
+        TEST(who_has_most_gives_way),
+        TEST(one_of_each),
         TEST(the_oldest_gives_way),
     };
     return cmocka_run_group_tests(tests, scene_cast, NULL);
