@@ -4,6 +4,7 @@
  *       come with such a thing.
  *   I3  A renewal never takes the place of another login of this home: who writes what was granted
  *       holds the home's lock while it looks.
+ *   I4  No credential is kept beside a key that it is not for.
  */
 #include "client/auth.h"
 
@@ -50,31 +51,51 @@ enum auth_answer auth_take(const struct auth_request *a, const struct topic *top
     return AUTH_GRANTED;
 }
 
-/* I3. What cannot be read is replaced, and so is what ends earlier. */
-static bool superseded(const struct auth_request *a, const struct identity *identity,
-                       const struct credential *renewed)
+/* I3. What is no credential is replaced, and so is what ends earlier. ERR_IO: it cannot be told. */
+static enum err superseded(const struct auth_request *a, const struct identity *identity,
+                           const struct credential *renewed, bool *ret_stays)
 {
     uint8_t bytes[OBJECT_BYTES_MAX];
     struct credential kept;
     size_t len;
     enum err err = identity_read(identity, "credential", bytes, &len);
-    if (!a->request.renew.len || err != ERR_OK)
-        return false;
+    if (err == ERR_IO)
+        return err;
+    *ret_stays = false;
+    if (err != ERR_OK)
+        return ERR_OK;
     err = credential_open(slice_of(bytes, len), a->zone, &kept);
     if (err == ERR_OK)
-        return !id_eq(&kept.subject, &renewed->subject) || !pubkey_eq(&kept.pk, &renewed->pk) ||
-               kept.not_after_us > renewed->not_after_us;
-    return err == ERR_NOT_READY || err == ERR_UNAUTHORIZED; /* a later epoch's, another zone's */
+        *ret_stays = !id_eq(&kept.subject, &renewed->subject) ||
+                     !pubkey_eq(&kept.pk, &renewed->pk) ||
+                     kept.not_after_us > renewed->not_after_us;
+    else /* a later epoch's, another zone's */
+        *ret_stays = err == ERR_NOT_READY || err == ERR_UNAUTHORIZED;
+    return ERR_OK;
+}
+
+/* I4 */
+static enum err check_key(const struct auth_request *a, const struct identity *identity)
+{
+    struct signkey kept;
+    enum err err = identity_key(identity, false, &kept);
+    if (err != ERR_OK)
+        return err == ERR_IO ? ERR_IO : ERR_CONFLICT;
+    bool same = pubkey_eq(&kept.pk, &a->key->pk);
+    crypto_wipe(&kept, sizeof(kept));
+    return same ? ERR_OK : ERR_CONFLICT;
 }
 
 /* The lock is held (I3). */
 static enum err write_granted(const struct auth_request *a, const struct identity *identity,
                               const struct user_reply *reply, const struct credential *c)
 {
-    enum err err = ERR_OK;
-    if (superseded(a, identity, c))
-        return ERR_OK;
-    if (reply->broker.len && a->broker && zone_broker_trusted(a->broker))
+    bool stays = false, renewal = a->request.renew.len > 0;
+    enum err err = renewal ? superseded(a, identity, c, &stays) : ERR_OK;
+    if (err != ERR_OK || stays)
+        return err;
+    err = check_key(a, identity);
+    if (err == ERR_OK && reply->broker.len && a->broker && zone_broker_trusted(a->broker))
         err = account_keep(identity, a->broker, a->key, reply->broker);
     if (err == ERR_OK) /* I2 */
         err = identity_write(identity, "credential", reply->credential);

@@ -36,8 +36,10 @@ enum auth_answer auth_take(const struct auth_request *a, const struct topic *top
  * account at the broker that came with it, where a password may be shown: over TLS, or to this
  * machine. What was renewed is not kept over another login of this home meanwhile.
  * ERR_NOT_READY: signed in a later epoch than the zone's parameters here. ERR_FORMAT,
- * ERR_LIMIT, ERR_UNAUTHORIZED, ERR_SIGNATURE: not this zone's, or not for our key. ERR_IO: it
- * cannot be written (errno tells). ret borrows from reply.
+ * ERR_LIMIT, ERR_UNAUTHORIZED, ERR_SIGNATURE: not this zone's, or not for our key. It may be good
+ * and yet not kept: ERR_CONFLICT: the key in home is not the one that asked any more. ERR_IO: home
+ * cannot be read or written (errno tells). ERR_BUSY, ERR_CLOSED: as identity_lock. ret borrows from
+ * reply.
  */
 enum err auth_keep(const struct auth_request *a, const struct identity *identity,
                    const struct user_reply *reply, struct credential *ret);

@@ -30,9 +30,11 @@ static bool catch_up(struct follow *f)
 
 void follow_load(struct follow *f)
 {
-    enum err err = revocation_list_load(f->identity, f->zone, &f->list);
+    struct revocation_list kept = {0};
+    enum err err = revocation_list_load(f->identity, f->zone, &kept);
     if (err == ERR_NOT_READY && catch_up(f))
-        err = revocation_list_load(f->identity, f->zone, &f->list);
+        err = revocation_list_load(f->identity, f->zone, &kept);
+    revocation_list_adopt(&f->list, &kept, clock_utc_us());
     if (err != ERR_OK && err != ERR_UNKNOWN)
         say("note: the list of revocations kept in %s/revocations is unreadable (%s); it is left "
             "out until a newer one comes",
@@ -82,8 +84,7 @@ static enum heard take_params(struct follow *f, struct slice bytes)
     if (zone_accept(f->zone, &pinned) != ERR_OK)
         return HEARD; /* I1 */
     *f->zone = pinned;
-    if (!f->list.bytes)
-        follow_load(f);
+    follow_load(f); /* what was of a later epoch before can be read now */
     return HEARD_NEWS;
 }
 
@@ -129,7 +130,10 @@ void follow_close(struct follow *f)
 enum err follow_wait(struct follow *f, bool fresh, uint64_t wait_us)
 {
     uint64_t now_us = clock_mono_us(), end_us = now_us + wait_us;
+    bool late = false; /* what the last look brought still counts */
     while (fresh ? !revocation_list_fresh(&f->list, clock_utc_us()) : !f->list.bytes) {
+        if (late)
+            return ERR_TIMEOUT;
         CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
         struct topic topic;
         uint64_t until_us =
@@ -144,22 +148,16 @@ enum err follow_wait(struct follow *f, bool fresh, uint64_t wait_us)
         case SESSION_DRAINED: break;
         }
         now_us = clock_mono_us();
-        if (now_us >= end_us)
-            return ERR_TIMEOUT;
+        late = now_us >= end_us;
     }
     return ERR_OK;
 }
 
-bool follow_note(const struct revocation_list *list, bool quiet)
+void follow_note(const struct revocation_list *list, bool quiet, const char *else_do)
 {
     char text[REVOCATIONS_TEXT_BYTES];
-    bool worries = revocation_list_worries(list, clock_utc_us(), text);
-    bool told = worries && (!quiet || isatty(STDERR_FILENO));
-    if (told)
-        say("note: %s; try again in a while, ask your operator if none comes, or give "
-            "--require-revocations to play nothing then",
-            text);
-    return told;
+    if (revocation_list_worries(list, clock_utc_us(), text) && (!quiet || isatty(STDERR_FILENO)))
+        say("note: %s; try again in a while, or ask your operator if none comes%s", text, else_do);
 }
 
 void follow_json(const struct revocation_list *list, struct json_text *j)

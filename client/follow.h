@@ -29,8 +29,8 @@ struct follow {
 void follow_open(struct follow *f, struct session *session, const struct identity *identity,
                  struct zone_params *zone);
 
-/* follow_load: the list that is kept, also of a key that another command has followed the zone to
- * by now: then zone is replaced, too. */
+/* follow_load: the list that is kept, unless the one that is held is newer; also of a key that
+ * another command has followed the zone to by now: then zone is replaced, too. */
 void follow_load(struct follow *f);
 
 /* follow_close: the session listens no more. Zeroed is fine. */
@@ -54,13 +54,17 @@ enum heard follow_take(void *context, const struct topic *topic, struct slice pa
 
 /*
  * follow_wait: until a list is known; fresh: one that --require-revocations is content with.
- * ERR_TIMEOUT: none came within wait_us. ERR_CLOSED: interrupted. What else arrives is dropped.
+ * ERR_TIMEOUT: none came within wait_us; what has arrived by then counts. ERR_CLOSED: interrupted.
+ * What else arrives is dropped.
  */
 enum err follow_wait(struct follow *f, bool fresh, uint64_t wait_us);
 
-/* follow_note: say if there is no list, or none to be relied on; what that means, what to do.
- * quiet: to a terminal only. true: it was said. */
-bool follow_note(const struct revocation_list *list, bool quiet);
+/*
+ * follow_note: say if there is no list, or none to be relied on; what that means, what to do.
+ * quiet    to a terminal only.
+ * else_do  what this command may do beside, from its "; " on; "": nothing.
+ */
+void follow_note(const struct revocation_list *list, bool quiet, const char *else_do);
 /* follow_json: "revocations": the list's number (0: none is known), "revocations_age_s" if
  * it is too old to be relied on, "revocations_ahead_s" if it is dated so far ahead. */
 void follow_json(const struct revocation_list *list, struct json_text *j);

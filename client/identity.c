@@ -2,18 +2,24 @@
  * Why: keys and pins are few, small and precious; every way to them is here.
  *   I1  A key file that others may read is refused, never used or mended.
  *   I2  Whatever is written is whole or not there (file_write), mode 0600.
+ *   I3  A key is made once: who makes it holds the lock, and has looked again.
+ *   I4  The lock is a file that its owner alone may open, and nobody waits for it without end.
  */
 #include "client/identity.h"
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "client/say.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { KEY_TEXT_BYTES = 2 * KEY_BYTES, OPEN_TO_OTHERS = 077 };
@@ -50,15 +56,13 @@ static struct slice trimmed(const char *text, size_t len)
     return slice_of(text, len);
 }
 
-static enum err make_key(const struct identity *identity, const char *path, struct signkey *ret)
+static enum err make_key(const char *path, struct signkey *ret)
 {
     struct signkey key;
     char text[KEY_TEXT_BYTES + 1];
     signkey_random(&key);
     hex_encode(slice_of(key.seed, KEY_BYTES), text);
-    enum err err = file_make_dir(identity->home);
-    if (err == ERR_OK)
-        err = file_write(path, slice_str(text));
+    enum err err = file_write(path, slice_str(text));
     crypto_wipe(text, sizeof(text));
     if (err == ERR_OK)
         *ret = key;
@@ -66,15 +70,13 @@ static enum err make_key(const struct identity *identity, const char *path, stru
     return err;
 }
 
-enum err identity_key(const struct identity *identity, bool make, struct signkey *ret)
+static enum err read_key(const struct identity *identity, struct signkey *ret)
 {
     char path[IDENTITY_PATH_BYTES_MAX];
     CLEANUP(mem_free_ptr) char *text = NULL;
     size_t len;
     identity_path(identity, "key", path);
     enum err err = file_read(path, 2 * KEY_TEXT_BYTES, &text, &len);
-    if (err == ERR_UNKNOWN && make)
-        return make_key(identity, path, ret);
     if (err != ERR_OK)
         return err == ERR_LIMIT ? ERR_FORMAT : err;
     struct stat st;
@@ -89,6 +91,24 @@ enum err identity_key(const struct identity *identity, bool make, struct signkey
         signkey_from_seed(seed, ret);
     crypto_wipe(text, len);
     crypto_wipe(seed, sizeof(seed));
+    return err;
+}
+
+enum err identity_key(const struct identity *identity, bool make, struct signkey *ret)
+{
+    char path[IDENTITY_PATH_BYTES_MAX];
+    int lock;
+    enum err err = read_key(identity, ret);
+    if (err != ERR_UNKNOWN || !make)
+        return err;
+    err = identity_lock(identity, &lock);
+    if (err != ERR_OK)
+        return err;
+    err = read_key(identity, ret); /* I3 */
+    identity_path(identity, "key", path);
+    if (err == ERR_UNKNOWN)
+        err = make_key(path, ret);
+    close(lock);
     return err;
 }
 
@@ -117,20 +137,52 @@ enum err identity_write(const struct identity *identity, const char *name, struc
     return err == ERR_OK ? file_write(path, slice_of(text, len + 1)) : err;
 }
 
+/* I4 */
+static enum err wait_for_lock(int fd)
+{
+    const struct timespec again = {.tv_nsec = IDENTITY_LOCK_AGAIN_US * 1000};
+    uint64_t end_us = clock_mono_us() + IDENTITY_LOCK_WAIT_US;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return ERR_IO;
+        if (clock_mono_us() >= end_us)
+            return ERR_BUSY;
+        if (nanosleep(&again, NULL) != 0)
+            return ERR_CLOSED; /* no signal is caught but those that end us */
+    }
+    return ERR_OK;
+}
+
 enum err identity_lock(const struct identity *identity, int *ret_fd)
 {
+    char path[IDENTITY_PATH_BYTES_MAX];
     enum err err = file_make_dir(identity->home);
     if (err != ERR_OK)
         return err;
-    int fd = open(identity->home, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    identity_path(identity, "lock", path);
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return ERR_IO;
-    if (flock(fd, LOCK_EX) != 0) {
-        close(fd);
-        return ERR_IO;
+    err = wait_for_lock(fd);
+    if (err == ERR_OK) {
+        *ret_fd = fd;
+        return ERR_OK;
     }
-    *ret_fd = fd;
-    return ERR_OK;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return err;
+}
+
+bool identity_say_locked(const struct identity *identity, enum err err)
+{
+    if (err == ERR_CLOSED)
+        say("interrupted");
+    else if (err == ERR_BUSY)
+        say("another edgectl has held %s/lock for more than %d s; see whether one is stopped, end "
+            "it, and try again",
+            identity->home, IDENTITY_LOCK_WAIT_US / 1000000);
+    return err == ERR_CLOSED || err == ERR_BUSY;
 }
 
 enum err streamer_load(const struct identity *identity, const struct zone_params *zone,

@@ -9,13 +9,18 @@
  *   zone          the pinned zone's parameters, base64 of the signed object
  *   revocations   the zone's newest list of revoked credentials, likewise (revocations.h)
  *   uploads/ID    an upload that has no receipt yet (upload_state.h)
+ *   lock          empty, mode 0600: locked by who compares and writes (identity_lock)
  *
  * The key never leaves this folder.
  */
 #include "base/id.h"
 #include "trust/object.h"
 
-enum { IDENTITY_PATH_BYTES_MAX = 1024 };
+enum {
+    IDENTITY_PATH_BYTES_MAX = 1024,
+    IDENTITY_LOCK_WAIT_US = 5 * 1000 * 1000, /* identity_lock gives up after */
+    IDENTITY_LOCK_AGAIN_US = 20 * 1000,      /* and tries so often until then */
+};
 
 struct identity {
     char home[IDENTITY_PATH_BYTES_MAX - 128];
@@ -31,9 +36,11 @@ void identity_path(const struct identity *identity, const char *name,
 
 /*
  * identity_key: the signing key.
- * make  make one if there is none yet.
+ * make  make one if there is none yet; of commands that do so at once, all get the same one. The
+ *       caller does not hold the lock.
  * ERR_UNKNOWN: there is none. ERR_UNAUTHORIZED: others may read it: nothing is
- * signed with such a key. ERR_FORMAT: it is no key. ERR_IO: errno tells.
+ * signed with such a key. ERR_FORMAT: it is no key. ERR_IO: errno tells. ERR_BUSY, ERR_CLOSED
+ * (make only): as identity_lock.
  */
 enum err identity_key(const struct identity *identity, bool make, struct signkey *ret);
 
@@ -53,9 +60,14 @@ enum err identity_write(const struct identity *identity, const char *name, struc
  * identity_lock: keep other commands of this home from writing until the file is closed:
  * who compares what is kept with what is to replace it holds this meanwhile. Two writers of
  * one file at once would also tear it. Makes home if need be. Not recursive.
- * ERR_IO: errno tells.
+ * ERR_BUSY: somebody else has held it for IDENTITY_LOCK_WAIT_US. ERR_CLOSED: a signal came while
+ * it was waited for. ERR_IO: errno tells.
  */
 enum err identity_lock(const struct identity *identity, int *ret_fd);
+
+/* identity_say_locked: say what ERR_BUSY or ERR_CLOSED of identity_lock means, and what to do.
+ * false: it is another error, and nothing was said. */
+bool identity_say_locked(const struct identity *identity, enum err err);
 
 /* A streamer who may sign: the key, and the credential that names it. */
 struct streamer {

@@ -535,7 +535,7 @@ static enum exit_status go_live(struct live_stream *l, const struct option *opti
     progress_clear(&l->progress);
     if (end == STATUS_OK && status == STATUS_OK)
         end = verdict(l);
-    follow_note(&p->follow.list, true);
+    follow_note(&p->follow.list, true, "");
     summary(l, json);
     return status == STATUS_OK ? end : status;
 }

@@ -192,6 +192,14 @@ static void report(const struct identity *identity, const struct option *options
 
 static enum exit_status say_not_kept(const struct identity *identity, enum err err)
 {
+    if (identity_say_locked(identity, err))
+        return STATUS_FAILED;
+    if (err == ERR_CONFLICT) {
+        say("%s/key is not the key that asked any more, and its credential is not kept; log in "
+            "again with the key that is there now",
+            identity->home);
+        return STATUS_FAILED;
+    }
     if (err == ERR_IO) {
         say("the credential cannot be kept in %s; check that you may write there", identity->home);
         return STATUS_FAILED;
@@ -202,6 +210,16 @@ static enum exit_status say_not_kept(const struct identity *identity, enum err e
     return STATUS_UNVERIFIED;
 }
 
+static enum exit_status say_no_key(const struct identity *identity, enum err err)
+{
+    if (!identity_say_locked(identity, err))
+        say(err == ERR_UNAUTHORIZED ? "%s/key may be read by others: chmod 600 it, or remove it to "
+                                      "make a new one"
+                                    : "%s/key cannot be read or made; look at its permissions",
+            identity->home);
+    return STATUS_FAILED;
+}
+
 static enum exit_status exchange(struct session *s, const struct identity *identity,
                                  const struct option *options, struct login *l)
 {
@@ -209,13 +227,8 @@ static enum exit_status exchange(struct session *s, const struct identity *ident
     if (status != STATUS_OK)
         return status;
     enum err err = identity_key(identity, true, &l->key);
-    if (err != ERR_OK) {
-        say(err == ERR_UNAUTHORIZED ? "%s/key may be read by others: chmod 600 it, or remove it to "
-                                      "make a new one"
-                                    : "%s/key cannot be read or made; look at its permissions",
-            identity->home);
-        return STATUS_FAILED;
-    }
+    if (err != ERR_OK)
+        return say_no_key(identity, err);
     l->auth.zone = &l->zone;
     l->auth.key = &l->key;
     l->auth.client_id = s->id;

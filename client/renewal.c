@@ -80,7 +80,8 @@ static enum answer take(void *context, const struct topic *topic, struct slice p
     enum err err = auth_keep(&r->auth, r->identity, &reply, &c);
     if (err == ERR_NOT_READY)
         follow_later(r->follow); /* and then it is asked again */
-    if (err != ERR_OK && err != ERR_IO)
+    bool unkept = err == ERR_IO || err == ERR_BUSY || err == ERR_CLOSED || err == ERR_CONFLICT;
+    if (err != ERR_OK && !unkept)
         return ANSWER_STRAY;
     adopt(r, reply.credential); /* that it cannot be written does not make it less good */
     return ANSWER_TAKEN;

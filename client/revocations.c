@@ -2,8 +2,8 @@
  *   I1  What is held and what is kept only ever become newer (revocations_newer), or say the same
  *       dated right. A list that is dated ahead still says who is revoked, also to a clock that is
  *       behind auth_edge's; but it holds up nothing, and its age is not believed.
- *   I2  Between processes of one home that is so because whoever writes holds a lock
- *       on the folder while it compares.
+ *   I2  Between processes of one home that is so because whoever writes holds the
+ *       home's lock while it compares.
  */
 #include "client/revocations.h"
 
@@ -111,6 +111,17 @@ enum err revocation_list_take(struct revocation_list *l, const struct zone_param
     l->bytes = copy;
     l->len = bytes.len;
     return revocations_open(slice_of(copy, bytes.len), zone, &l->list);
+}
+
+void revocation_list_adopt(struct revocation_list *l, struct revocation_list *other,
+                           uint64_t utc_us)
+{
+    if (other->bytes && (!l->bytes || replaces(&other->list, &l->list, utc_us))) {
+        revocation_list_release(l);
+        *l = *other;
+        *other = (struct revocation_list){0};
+    }
+    revocation_list_release(other);
 }
 
 /* I2: the lock is held. A kept list of a later epoch than is known here is newer than ours. */

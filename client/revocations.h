@@ -48,8 +48,17 @@ enum err revocation_list_take(struct revocation_list *l, const struct zone_param
                               struct slice bytes, uint64_t utc_us);
 
 /*
+ * revocation_list_adopt: other in place of l if l would give way to it in revocation_list_take;
+ * both were checked when they were loaded or taken.
+ * other  taken over, and zeroed, either way.
+ */
+void revocation_list_adopt(struct revocation_list *l, struct revocation_list *other,
+                           uint64_t utc_us);
+
+/*
  * revocation_list_keep: write it to home unless what is kept there by now (several commands
- * may run) would not give way to it in revocation_list_take. ERR_IO: errno tells.
+ * may run) would not give way to it in revocation_list_take. ERR_IO: errno tells. ERR_BUSY,
+ * ERR_CLOSED: as identity_lock.
  */
 enum err revocation_list_keep(const struct revocation_list *l, const struct identity *identity,
                               const struct zone_params *zone, uint64_t utc_us);

@@ -547,7 +547,7 @@ static enum exit_status upload_file(struct upload *u, const struct option *optio
     if (status != STATUS_OK)
         return status;
     upload_state_remove(&u->pub.identity, &u->pub.video.video_id);
-    follow_note(&u->pub.follow.list, true);
+    follow_note(&u->pub.follow.list, true, "");
     summary(u, json);
     return STATUS_OK;
 }

@@ -100,7 +100,7 @@ enum exit_status view_prove(struct view *v, struct slice statement, const struct
 /* view_await_list: before anything is asked: give a list of revocations time to come.
  * STATUS_NO_LIST: one is required, and none is fresh; STATUS_FAILED: interrupted; both said. */
 enum exit_status view_await_list(struct view *v);
-/* view_may_go_on: before each part is taken. STATUS_NO_LIST: as above. */
+/* view_may_go_on: after each wait, before what it brought is taken. STATUS_NO_LIST: as above. */
 enum exit_status view_may_go_on(struct view *v);
 /* view_note: say, once, that there is no list to rely on, if that is so. */
 void view_note(struct view *v);

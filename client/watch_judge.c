@@ -43,8 +43,10 @@ void view_note(struct view *v)
     char text[REVOCATIONS_TEXT_BYTES];
     if (v->noted || !revocation_list_worries(&v->follow.list, clock_utc_us(), text))
         return;
+    v->noted = true; /* or is in the summary (follow_json), for who wants no sentences */
     progress_clear(&v->progress);
-    v->noted = follow_note(&v->follow.list, v->order.json);
+    follow_note(&v->follow.list, v->order.json,
+                "; with --require-revocations nothing is played then");
 }
 
 enum err view_verdict(struct view *v)

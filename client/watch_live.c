@@ -177,12 +177,14 @@ static enum exit_status watch_until_end(struct live *l)
     struct view *v = l->view;
     enum exit_status status = STATUS_OK;
     while (status == STATUS_OK && !l->ended && !v->reader_gone && !time_is_up(l, &status)) {
-        status = view_may_go_on(v);
-        if (status != STATUS_OK)
-            return status;
         CLEANUP(msg_unref_ptr) struct msg *msg = NULL;
         struct topic topic;
-        switch (session_wait(v->session, wake_us(l), &msg, &topic)) {
+        enum session_news news = session_wait(v->session, wake_us(l), &msg, &topic);
+        if (news == SESSION_MESSAGE || news == SESSION_TIMEOUT)
+            status = view_may_go_on(v); /* as it is by now: the wait may have been long */
+        if (status != STATUS_OK)
+            return status;
+        switch (news) {
         case SESSION_STOP: return STATUS_OK; /* whoever watches a live decides when it is enough */
         case SESSION_UP: join(l); break;
         case SESSION_MESSAGE:

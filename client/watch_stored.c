@@ -180,9 +180,6 @@ static enum exit_status pull_all(struct stored *st)
         struct topic topic;
         uint64_t now_us = clock_mono_us();
         uint64_t end_us = patience_end_us(st);
-        status = view_may_go_on(v);
-        if (status != STATUS_OK)
-            return status;
         if (now_us >= end_us)
             return gave_up(st);
         if (v->session->up)
@@ -192,7 +189,12 @@ static enum exit_status pull_all(struct stored *st)
             wake_us = now_us + PULL_SILENCE_US;
         if (wake_us > end_us)
             wake_us = end_us;
-        switch (session_wait(v->session, wake_us, &msg, &topic)) {
+        enum session_news news = session_wait(v->session, wake_us, &msg, &topic);
+        if (news == SESSION_MESSAGE || news == SESSION_TIMEOUT)
+            status = view_may_go_on(v); /* as it is by now: the wait may have been long */
+        if (status != STATUS_OK)
+            return status;
+        switch (news) {
         case SESSION_STOP: say("interrupted; nothing is kept"); return STATUS_FAILED;
         case SESSION_UP:
             pull_start(&st->pull, st->pull.chunk, st->pull.part, clock_mono_us());

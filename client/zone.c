@@ -18,6 +18,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static enum exit_status say_damaged(const struct identity *identity, enum err err)
+{
+    say("the pinned zone in %s/zone is unreadable (%s); remove that file to pin it anew",
+        identity->home, err_name(err));
+    return STATUS_FAILED;
+}
+
 enum exit_status zone_pin_read(const struct identity *identity, const struct option *options,
                                struct zone_pin *ret)
 {
@@ -27,11 +34,8 @@ enum exit_status zone_pin_read(const struct identity *identity, const struct opt
     enum err err = identity_read(identity, "zone", bytes, &len);
     if (err == ERR_OK)
         err = zone_open(slice_of(bytes, len), &ret->params);
-    if (err != ERR_OK && err != ERR_UNKNOWN) {
-        say("the pinned zone in %s/zone is unreadable (%s); remove that file to pin it anew",
-            identity->home, err_name(err));
-        return STATUS_FAILED;
-    }
+    if (err != ERR_OK && err != ERR_UNKNOWN)
+        return say_damaged(identity, err);
     ret->any = ret->whole = err == ERR_OK;
     const char *key = config_text(options, "zone-key");
     if (!key)
@@ -188,16 +192,20 @@ static enum err ask(struct session *s, struct answers *got)
 static enum exit_status pin_answer(const struct identity *identity, const struct answers *got,
                                    struct zone_params *ret)
 {
-    switch (zone_pin(identity, slice_of(got->bytes, got->len), ret)) {
+    enum err err = zone_pin(identity, slice_of(got->bytes, got->len), ret);
+    if (identity_say_locked(identity, err))
+        return STATUS_FAILED;
+    switch (err) {
     case ERR_OK: return STATUS_OK;
     case ERR_UNAUTHORIZED:
         say("the zone that answers is not the one that another command has pinned in %s meanwhile; "
             "ask your operator for the key and give --zone-key",
             identity->home);
         return STATUS_UNVERIFIED;
-    default:
+    case ERR_IO:
         say("the zone cannot be pinned in %s; check that you may write there", identity->home);
         return STATUS_FAILED;
+    default: return say_damaged(identity, err); /* the pin: the answer was opened when it came */
     }
 }
 

@@ -39,7 +39,8 @@ enum exit_status zone_obtain(struct session *s, const struct identity *identity,
  * ret  what is to be trusted now: these, or what is pinned, where that follows from these.
  * ERR_UNAUTHORIZED: neither follows from the other: another zone, or another way on from a key
  * that both come from. Nothing of them may be trusted, and the pin stays. ERR_FORMAT,
- * ERR_LIMIT, ERR_SIGNATURE: these, or the pin, are damaged. ERR_IO: errno tells.
+ * ERR_LIMIT, ERR_SIGNATURE: these, or the pin, are damaged. ERR_IO: errno tells. ERR_BUSY,
+ * ERR_CLOSED: as identity_lock.
  */
 enum err zone_pin(const struct identity *identity, struct slice bytes, struct zone_params *ret);
 

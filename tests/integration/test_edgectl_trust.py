@@ -1,4 +1,5 @@
 """edgectl while the zone changes: another key, people who are revoked, credentials that end."""
+import fcntl
 import json
 import signal
 import time
@@ -471,6 +472,53 @@ def test_a_live_ends_when_its_list_grows_old(pyzone, pyzone_client, withheld, ru
     assert summary["chunks"] > 0 and not summary["verified"]
     assert watcher.output.count("who was revoked since") == 1 and REQUIRE in watcher.output
     live.end()
+
+
+# --- a home that others write, too -----------------------------------------------
+
+NO_ACCESS_SAID = "check that you may write there"
+
+
+def begin_login(someone):
+    return someone.start("login", "--user", someone.name, "--password-file", "password")
+
+
+def has_open(process, path):
+    files = Path(f"/proc/{process.pid}/fd").iterdir()
+    return any(file.is_symlink() and file.resolve() == path for file in files)
+
+
+def test_a_lock_that_another_holds_is_not_waited_for_without_end(person, running):
+    lea = person("lea", True)
+    path = (lea.folder / "home" / "lock").resolve()
+    assert path.stat().st_mode & 0o077 == 0
+    with path.open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        login = running(begin_login(lea))
+        assert login.wait() == FAILED
+        assert f"{path} for more than 5 s" in login.output and NO_ACCESS_SAID not in login.output
+        login = running(begin_login(lea))
+        eventually(lambda: has_open(login, path))
+        login.kill(signal.SIGINT)
+        assert login.wait() == FAILED
+        assert "interrupted" in login.output and NO_ACCESS_SAID not in login.output
+    lea.login()
+
+
+def test_a_pin_that_is_damaged_meanwhile_is_said_to_be(cluster, person, running):
+    lea = person("lea", True)
+    path = lea.folder / "home" / "zone"
+    cluster.auth.process.kill(signal.SIGSTOP)
+    try:
+        with Client(cluster.broker.port) as client:
+            client.subscribe("auth/params")
+            login = running(begin_login(lea))
+            client.expect("auth/params")
+            path.write_text("damaged!")
+    finally:
+        cluster.auth.process.kill(signal.SIGCONT)
+    assert login.wait() == FAILED
+    assert f"{path} is unreadable" in login.output and NO_ACCESS_SAID not in login.output
 
 
 # --- secrets ------------------------------------------------------------------

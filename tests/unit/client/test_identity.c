@@ -1,14 +1,19 @@
 /* Keys, credentials and upload states on disk: modes, damage, and what belongs together. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "client/identity.h"
 #include "client/upload_state.h"
 #include "tests/unit/client/zone_of_ours.h"
 
+#include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -80,6 +85,110 @@ static void test_key(void **state)
     assert_int_equal(mode_of(f, "key"), 0600);
     assert_int_equal(identity_key(&f->identity, true, &again), ERR_OK);
     assert_memory_equal(&key, &again, sizeof(key));
+}
+
+enum { LOGINS = 4, LOGIN_ROUNDS = 15 };
+
+/* Each in a process of its own, for which a home without a key is the first one. */
+static void test_first_logins_at_once(void **state)
+{
+    struct fixture *f = *state;
+    char path[IDENTITY_PATH_BYTES_MAX];
+    path_of(f, "key", path);
+    for (int round = 0; round < LOGIN_ROUNDS; round++) {
+        int made[2];
+        struct signkey key, kept;
+        assert_int_equal(pipe(made), 0);
+        for (int i = 0; i < LOGINS; i++) {
+            pid_t child = fork();
+            assert_true(child >= 0);
+            if (child == 0)
+                _exit(identity_key(&f->identity, true, &key) != ERR_OK ||
+                      write(made[1], &key, sizeof(key)) != (ssize_t)sizeof(key));
+        }
+        for (int i = 0, status; i < LOGINS; i++) {
+            assert_true(wait(&status) > 0);
+            assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        }
+        assert_int_equal(identity_key(&f->identity, false, &kept), ERR_OK);
+        for (int i = 0; i < LOGINS; i++) {
+            assert_int_equal(read(made[0], &key, sizeof(key)), sizeof(key));
+            assert_memory_equal(&key, &kept, sizeof(key));
+        }
+        close(made[0]);
+        close(made[1]);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* ------------------------------------------------------------------ the lock */
+
+static void test_lock(void **state)
+{
+    struct fixture *f = *state;
+    int lock;
+    assert_int_equal(identity_lock(&f->identity, &lock), ERR_OK);
+    assert_int_equal(mode_of(f, "lock"), 0600);
+    close(lock);
+    assert_int_equal(identity_lock(&f->identity, &lock), ERR_OK); /* with the file that is there */
+    close(lock);
+}
+
+static void test_lock_is_not_waited_for_without_end(void **state)
+{
+    struct fixture *f = *state;
+    int held, lock = -1;
+    assert_int_equal(identity_lock(&f->identity, &held), ERR_OK);
+    uint64_t since_us = clock_mono_us();
+    assert_int_equal(identity_lock(&f->identity, &lock), ERR_BUSY);
+    assert_true(clock_mono_us() - since_us >= IDENTITY_LOCK_WAIT_US);
+    assert_int_equal(lock, -1);
+    close(held);
+}
+
+static void test_lock_comes_when_it_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    int locked[2], lock, status;
+    char byte;
+    assert_int_equal(pipe(locked), 0);
+    pid_t other = fork();
+    assert_true(other >= 0);
+    if (other == 0) {
+        bool held = identity_lock(&f->identity, &lock) == ERR_OK && write(locked[1], "", 1) == 1;
+        poll(NULL, 0, 5 * IDENTITY_LOCK_AGAIN_US / 1000); /* several tries fail meanwhile */
+        _exit(held ? 0 : 1);
+    }
+    assert_int_equal(read(locked[0], &byte, 1), 1);
+    assert_int_equal(identity_lock(&f->identity, &lock), ERR_OK);
+    close(lock);
+    close(locked[0]);
+    close(locked[1]);
+    assert_int_equal(waitpid(other, &status, 0), other);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+static void test_a_signal_ends_the_wait_for_the_lock(void **state)
+{
+    struct fixture *f = *state;
+    struct sigaction catch = {.sa_handler = on_alarm}, before;
+    const struct itimerval often = {.it_interval = {.tv_usec = 50 * 1000},
+                                    .it_value = {.tv_usec = 50 * 1000}};
+    const struct itimerval never = {0};
+    int held, lock = -1;
+    assert_int_equal(identity_lock(&f->identity, &held), ERR_OK);
+    assert_int_equal(sigaction(SIGALRM, &catch, &before), 0);
+    assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+    assert_int_equal(identity_lock(&f->identity, &lock), ERR_CLOSED);
+    assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+    assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+    assert_int_equal(lock, -1);
+    close(held);
 }
 
 static void test_key_open_to_others(void **state)
@@ -203,6 +312,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_first_logins_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lock, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lock_is_not_waited_for_without_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_lock_comes_when_it_is_let_go, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_signal_ends_the_wait_for_the_lock, setup, teardown),
         cmocka_unit_test_setup_teardown(test_key_open_to_others, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_objects, setup, teardown),

@@ -215,6 +215,28 @@ static void test_command_that_missed_an_epoch(void **state)
     revocation_list_release(&c.follow.list);
 }
 
+/* What is held is of the first epoch, and what is kept of the third. */
+static void test_kept_list_takes_the_place_of_an_older_one(void **state)
+{
+    struct fixture *f = *state;
+    struct command_of_then c;
+    begin(f, &c);
+    struct ours first = f->ours;
+    uint8_t seed[KEY_BYTES] = {1};
+    first.zone = c.zone;
+    signkey_from_seed(seed, &first.zone_key);
+    ours_revoke(&first, 5, 1, NULL, 0);
+    assert_int_equal(revocation_list_take(&c.follow.list, &c.zone, bytes_of(&first.revocations), 1),
+                     ERR_OK);
+    keep_list(f);
+    assert_int_equal(pin(f, 3), 3);
+    assert_int_equal(offer(&c, &f->of_epoch[2]), HEARD_NEWS);
+    assert_int_equal(follow_list(&c.follow)->key_epoch, 3);
+    follow_load(&c.follow); /* nothing newer: what is held stays, and nothing leaks */
+    assert_int_equal(follow_list(&c.follow)->number, 1);
+    revocation_list_release(&c.follow.list);
+}
+
 /* Between reading the pin and reading the list, another command has replaced both. */
 static void test_list_of_an_epoch_that_was_missed(void **state)
 {
@@ -254,6 +276,7 @@ int main(void)
         IN_HOME(test_damaged_pin_is_not_replaced),
         IN_HOME(test_command_follows),
         IN_HOME(test_command_that_missed_an_epoch),
+        IN_HOME(test_kept_list_takes_the_place_of_an_older_one),
         IN_HOME(test_list_of_an_epoch_that_was_missed),
         IN_HOME(test_command_does_not_leave_the_pin),
     };

@@ -1,5 +1,6 @@
 /* When a credential is to be renewed, and which one takes its place. */
 #include "base/clock.h"
+#include "base/file.h"
 #include "client/renewal.h"
 #include "tests/unit/client/zone_of_ours.h"
 
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -47,12 +49,21 @@ static void use(struct fixture *f, uint64_t left_us)
     renewal_init(&f->renewal, &f->follow, &f->streamer);
 }
 
+static void keep_key(const struct fixture *f, const struct signkey *key)
+{
+    char path[IDENTITY_PATH_BYTES_MAX], text[2 * KEY_BYTES + 1];
+    identity_path(&f->identity, "key", path);
+    hex_encode(slice_of(key->seed, KEY_BYTES), text);
+    assert_int_equal(file_write(path, slice_str(text)), ERR_OK);
+}
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
     ours_init(&f->ours, false);
     folder_make(f->home);
     assert_int_equal(identity_open(&f->identity), ERR_OK);
+    keep_key(f, &f->ours.streamer_key);
     f->credential = ours_credential(&f->ours);
     f->follow =
         (struct follow){.session = &f->session, .identity = &f->identity, .zone = &f->ours.zone};
@@ -106,17 +117,25 @@ static void test_newer_one_in_home_is_taken(void **state)
     assert_int_equal(f->streamer.credential.serial, f->credential.serial);
 }
 
-/* auth_edge has renewed what was in use; which credential is in home then. */
+/* auth_edge has granted this, as a renewal of what was in use or after a login. */
+static enum err granted(struct fixture *f, const struct credential *credential, bool renewal,
+                        struct credential *ret)
+{
+    struct auth_request a = {.zone = &f->ours.zone,
+                             .key = &f->ours.streamer_key,
+                             .request = {.renew = slice_str(renewal ? "x" : "")}};
+    ours_sign_credential(&f->ours, credential);
+    struct user_reply reply = {.credential = bytes_of(&f->ours.credential)};
+    return auth_keep(&a, &f->identity, &reply, ret);
+}
+
+/* Which credential is in home after a renewal. */
 static uint64_t kept_after_renewal(struct fixture *f, const struct credential *renewed)
 {
-    struct auth_request a = {
-        .zone = &f->ours.zone, .key = &f->ours.streamer_key, .request = {.renew = slice_str("x")}};
     struct credential c;
     uint8_t bytes[OBJECT_BYTES_MAX];
     size_t len;
-    ours_sign_credential(&f->ours, renewed);
-    struct user_reply reply = {.credential = bytes_of(&f->ours.credential)};
-    assert_int_equal(auth_keep(&a, &f->identity, &reply, &c), ERR_OK);
+    assert_int_equal(granted(f, renewed, true, &c), ERR_OK);
     assert_int_equal(c.serial, renewed->serial);
     assert_int_equal(identity_read(&f->identity, "credential", bytes, &len), ERR_OK);
     assert_int_equal(credential_open(slice_of(bytes, len), &f->ours.zone, &c), ERR_OK);
@@ -144,6 +163,40 @@ static void test_another_login_stays(void **state)
     assert_int_equal(kept_after_renewal(f, &renewed), f->credential.serial);
 }
 
+/* The key was removed, and another command has made a new one, while the answer was under way. */
+static void test_no_credential_beside_another_key(void **state)
+{
+    struct fixture *f = *state;
+    struct credential c;
+    uint8_t bytes[OBJECT_BYTES_MAX];
+    size_t len;
+    keep_key(f, &f->ours.edge_key);
+    assert_int_equal(granted(f, &f->credential, false, &c), ERR_CONFLICT);
+    assert_int_equal(granted(f, &f->credential, true, &c), ERR_CONFLICT);
+    char path[IDENTITY_PATH_BYTES_MAX];
+    identity_path(&f->identity, "key", path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(granted(f, &f->credential, false, &c), ERR_CONFLICT);
+    assert_int_equal(identity_read(&f->identity, "credential", bytes, &len), ERR_UNKNOWN);
+    keep_key(f, &f->ours.streamer_key);
+    assert_int_equal(granted(f, &f->credential, false, &c), ERR_OK);
+    assert_int_equal(identity_read(&f->identity, "credential", bytes, &len), ERR_OK);
+}
+
+/* What is there is not known to be worth less than what was renewed. */
+static void test_what_cannot_be_read_is_not_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct credential c;
+    char path[IDENTITY_PATH_BYTES_MAX];
+    identity_path(&f->identity, "credential", path);
+    assert_int_equal(symlink(path, path), 0); /* also root cannot read that */
+    assert_int_equal(granted(f, &f->credential, true, &c), ERR_IO);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(file_write(path, slice_str("not base64!")), ERR_OK);
+    assert_int_equal(granted(f, &f->credential, true, &c), ERR_OK);
+}
+
 #define IN_HOME(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -153,6 +206,8 @@ int main(void)
         IN_HOME(test_not_before_it_is_due),
         IN_HOME(test_newer_one_in_home_is_taken),
         IN_HOME(test_another_login_stays),
+        IN_HOME(test_no_credential_beside_another_key),
+        IN_HOME(test_what_cannot_be_read_is_not_replaced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
