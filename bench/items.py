@@ -436,7 +436,7 @@ def catalogue(b):
 def growth(b):
     relays, uploads = [], []
     for size in b.pick((4096, 12288, 30720, 61440), (4096, 61440)):
-        options = {"part_bytes": size, "seconds": b.pick(1, 0.7)}
+        options = {"part_bytes": size, "seconds": b.pick(0.8, 0.7)}
         runs = relay_runs(b, **options)
         relays.append((size / 1024, *(runs[k]()["bytes_per_s"] / 1e6
                                       for k in ("raw", "Paho", "edge"))))

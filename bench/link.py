@@ -134,7 +134,7 @@ def measure(b):
             finally:
                 c.end(p)
 
-        got = b.contend("link", {"bulk TCP": bulk, "edge": ours}, rounds=min(b.rounds, 3))
+        got = b.contend("link", {"bulk TCP": bulk, "edge": ours}, rounds=min(b.rounds, 2))
         edge_behind(b, link, wire)
     what = "1 streamer over 100 Mbit/s, 10 ms each way, acknowledged"
     b.row("link", what, "MB/s", got, "bytes_per_s", scale=1e-6)
