@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -28,7 +29,7 @@ enum err identity_open(struct identity *ret)
 {
     const char *home = getenv("EDGECTL_HOME");
     const char *user_home = getenv("HOME");
-    struct identity identity;
+    struct identity identity = {.lock_wait_us = IDENTITY_LOCK_WAIT_US};
     int n;
     if (home && home[0])
         n = snprintf(identity.home, sizeof(identity.home), "%s", home);
@@ -138,10 +139,10 @@ enum err identity_write(const struct identity *identity, const char *name, struc
 }
 
 /* I4 */
-static enum err wait_for_lock(int fd)
+static enum err wait_for_lock(const struct identity *identity, int fd)
 {
     const struct timespec again = {.tv_nsec = IDENTITY_LOCK_AGAIN_US * 1000};
-    uint64_t end_us = clock_mono_us() + IDENTITY_LOCK_WAIT_US;
+    uint64_t end_us = clock_mono_us() + identity->lock_wait_us;
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return ERR_IO;
@@ -163,7 +164,7 @@ enum err identity_lock(const struct identity *identity, int *ret_fd)
     int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return ERR_IO;
-    err = wait_for_lock(fd);
+    err = wait_for_lock(identity, fd);
     if (err == ERR_OK) {
         *ret_fd = fd;
         return ERR_OK;
@@ -179,9 +180,10 @@ bool identity_say_locked(const struct identity *identity, enum err err)
     if (err == ERR_CLOSED)
         say("interrupted");
     else if (err == ERR_BUSY)
-        say("another edgectl has held %s/lock for more than %d s; see whether one is stopped, end "
+        say("another edgectl has held %s/lock for more than %" PRIu64
+            " s; see whether one is stopped, end "
             "it, and try again",
-            identity->home, IDENTITY_LOCK_WAIT_US / 1000000);
+            identity->home, identity->lock_wait_us / 1000000);
     return err == ERR_CLOSED || err == ERR_BUSY;
 }
 

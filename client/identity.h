@@ -18,11 +18,12 @@
 
 enum {
     IDENTITY_PATH_BYTES_MAX = 1024,
-    IDENTITY_LOCK_WAIT_US = 5 * 1000 * 1000, /* identity_lock gives up after */
+    IDENTITY_LOCK_WAIT_US = 5 * 1000 * 1000, /* what identity_open grants identity_lock */
     IDENTITY_LOCK_AGAIN_US = 20 * 1000,      /* and tries so often until then */
 };
 
 struct identity {
+    uint64_t lock_wait_us; /* identity_lock gives up after */
     char home[IDENTITY_PATH_BYTES_MAX - 128];
 };
 
@@ -60,7 +61,7 @@ enum err identity_write(const struct identity *identity, const char *name, struc
  * identity_lock: keep other commands of this home from writing until the file is closed:
  * who compares what is kept with what is to replace it holds this meanwhile. Two writers of
  * one file at once would also tear it. Makes home if need be. Not recursive.
- * ERR_BUSY: somebody else has held it for IDENTITY_LOCK_WAIT_US. ERR_CLOSED: a signal came while
+ * ERR_BUSY: somebody else has held it for lock_wait_us. ERR_CLOSED: a signal came while
  * it was waited for. ERR_IO: errno tells.
  */
 enum err identity_lock(const struct identity *identity, int *ret_fd);

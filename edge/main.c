@@ -279,7 +279,8 @@ static enum err open_verify(struct app *app)
 
 static enum err open_thumbnailer(struct app *app)
 {
-    enum err err = thumbnailer_open(app->settings.thumbnail_program, &app->loop.thumbnailer);
+    enum err err = thumbnailer_open(app->settings.thumbnail_program, THUMBNAIL_WALL_MS,
+                                    &app->loop.thumbnailer);
     if (err != ERR_OK)
         log_line(LOG_ERROR, "cannot start the thread for thumbnails: no more threads or files");
     return err;

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 struct thumbnailer {
+    uint32_t wall_ms;
     char *program;
     struct queue jobs, results;
     int stop_fd; /* eventfd: readable once it closes */
@@ -169,7 +170,7 @@ static enum err take(struct child *c, struct thumbnail_job *job)
 /* Until it has ended: ERR_OK. ERR_LIMIT, ERR_TIMEOUT, ERR_CLOSED. */
 static enum err attend(const struct thumbnailer *t, struct child *c, struct thumbnail_job *job)
 {
-    uint64_t end_us = clock_mono_us() + THUMBNAIL_WALL_MS * 1000ull;
+    uint64_t end_us = clock_mono_us() + t->wall_ms * 1000ull;
     enum err err = ERR_OK;
     while (err == ERR_OK) {
         struct pollfd fds[] = {
@@ -223,10 +224,11 @@ static void *run_all(void *arg)
 
 /* ---- life ---- */
 
-enum err thumbnailer_open(const char *program, struct thumbnailer **ret)
+enum err thumbnailer_open(const char *program, uint32_t wall_ms, struct thumbnailer **ret)
 {
     struct thumbnailer *t = mem_alloc(sizeof(*t));
     size_t n = strlen(program) + 1;
+    t->wall_ms = wall_ms;
     t->program = mem_alloc(n);
     memcpy(t->program, program, n);
     queue_init_waited(&t->jobs, THUMBNAIL_JOBS_MAX);

@@ -8,7 +8,7 @@
  *   submit --queue--> thread: spawn, limits, media in, JPEG out --queue--> results
  *
  * The child gets no environment, no descriptor but 0, 1 and /dev/null as 2, and a process group of
- * its own, which is killed when it ends, takes longer than THUMBNAIL_WALL_MS, writes more than a
+ * its own, which is killed when it ends, takes longer than it may, writes more than a
  * thumbnail may have, or when the thumbnailer is closed.
  */
 #include "base/queue.h"
@@ -25,9 +25,14 @@ enum {
 
 struct thumbnailer;
 
-/* thumbnailer_open: start the thread. program: copied; it need not be there. ERR_IO: no thread or
- * eventfd. Inherits the signal mask, which must block what the process reads as data. */
-enum err thumbnailer_open(const char *program, struct thumbnailer **ret);
+/*
+ * thumbnailer_open: start the thread, which inherits the signal mask; that must block what the
+ * process reads as data.
+ * program  copied; it need not be there.
+ * wall_ms  how long a child may take: THUMBNAIL_WALL_MS.
+ * ERR_IO: no thread or eventfd.
+ */
+enum err thumbnailer_open(const char *program, uint32_t wall_ms, struct thumbnailer **ret);
 
 /* thumbnailer_submit: the job becomes the thumbnailer's until it is in the results. */
 void thumbnailer_submit(struct thumbnailer *t, struct thumbnail_job *job);

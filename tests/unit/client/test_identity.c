@@ -138,10 +138,12 @@ static void test_lock_is_not_waited_for_without_end(void **state)
 {
     struct fixture *f = *state;
     int held, lock = -1;
+    assert_true(f->identity.lock_wait_us == IDENTITY_LOCK_WAIT_US);
+    f->identity.lock_wait_us = 100 * 1000;
     assert_int_equal(identity_lock(&f->identity, &held), ERR_OK);
     uint64_t since_us = clock_mono_us();
     assert_int_equal(identity_lock(&f->identity, &lock), ERR_BUSY);
-    assert_true(clock_mono_us() - since_us >= IDENTITY_LOCK_WAIT_US);
+    assert_true(clock_mono_us() - since_us >= f->identity.lock_wait_us);
     assert_int_equal(lock, -1);
     close(held);
 }

@@ -23,6 +23,7 @@ enum { WAIT_MS = 60000 };
 
 struct place {
     char folder[64], program[96], note[96]; /* note: where a script writes is here */
+    uint32_t wall_ms;
     struct thumbnailer *t;
 };
 
@@ -33,6 +34,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(p->folder));
     snprintf(p->program, sizeof(p->program), "%s/program", p->folder);
     snprintf(p->note, sizeof(p->note), "%s/note", p->folder);
+    p->wall_ms = THUMBNAIL_WALL_MS;
     *state = p;
     return 0;
 }
@@ -63,7 +65,7 @@ static void ask(struct place *p, size_t media_len)
     memset(job->media, 'm', media_len);
     job->media_len = media_len;
     if (!p->t)
-        assert_int_equal(thumbnailer_open(p->program, &p->t), ERR_OK);
+        assert_int_equal(thumbnailer_open(p->program, p->wall_ms, &p->t), ERR_OK);
     thumbnailer_submit(p->t, job);
 }
 
@@ -250,6 +252,7 @@ static void it_has_its_limits_and_nothing_else(void **state)
 static void what_never_ends_is_ended(void **state)
 {
     struct place *p = *state;
+    p->wall_ms = 200;
     expect(p, "exec sleep 1000", 1000, ERR_TIMEOUT);
 }
 
