@@ -9,6 +9,8 @@
  *   I2  a rejection whose answer flag is set names a reply id from the message;
  *       whether it may be put into a topic is checked where it is answered.
  */
+#include "edge/decode.h"
+
 #include "base/check.h"
 #include "edge/decode_work.h"
 #include "wire/address.h"

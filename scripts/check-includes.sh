@@ -84,6 +84,15 @@ FNR == 1 {
     dir = FILENAME
     sub(/[^\/]*$/, "", dir)
     if (!room && !test) bad("is in no room")
+    first = FILENAME ~ /\.c$/ && is_file(stem(FILENAME) ".h")
+}
+
+# A header stands alone if it is the first line of its .c; make headers has the others.
+/^[ \t]*#[ \t]*include/ && first {
+    first = 0
+    own = stem(FILENAME) ".h"
+    sub(/^lib\//, "", own)
+    if ($0 !~ "\"" own "\"") bad("its own header, " own ", comes first")
 }
 
 /^[ \t]*#[ \t]*include[ \t]*"/ {

@@ -8,6 +8,8 @@
  *   I2  a step adds at most EFFECTS_PER_STEP_MAX effects; longer work goes on
  *       at the next deadline.
  */
+#include "edge/core/core.h"
+
 #include "base/check.h"
 #include "base/mem.h"
 #include "edge/core/state.h"

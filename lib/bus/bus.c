@@ -11,6 +11,8 @@
  *
  * I1  Between two messages of lane 0 at most one of another lane is sent.
  */
+#include "bus/bus.h"
+
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/id.h"
