@@ -28,14 +28,12 @@ struct fixture {
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    ours_init(&f->ours, false);
+    ours_move_in(&f->ours, &f->identity, f->home);
     for (uint32_t epoch = 1; epoch <= EPOCHS; epoch++) {
         f->of_epoch[epoch] = f->ours.zone_bytes;
         if (epoch < EPOCHS)
             ours_rotate(&f->ours);
     }
-    folder_make(f->home);
-    assert_int_equal(identity_open(&f->identity), ERR_OK);
     *state = f;
     return 0;
 }
@@ -43,8 +41,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    folder_remove(f->home);
-    ours_release(&f->ours);
+    ours_move_out(&f->ours, f->home);
     free(f);
     return 0;
 }

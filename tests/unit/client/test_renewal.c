@@ -60,9 +60,7 @@ static void keep_key(const struct fixture *f, const struct signkey *key)
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    ours_init(&f->ours, false);
-    folder_make(f->home);
-    assert_int_equal(identity_open(&f->identity), ERR_OK);
+    ours_move_in(&f->ours, &f->identity, f->home);
     keep_key(f, &f->ours.streamer_key);
     f->credential = ours_credential(&f->ours);
     f->follow =
@@ -74,8 +72,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    folder_remove(f->home);
-    ours_release(&f->ours);
+    ours_move_out(&f->ours, f->home);
     free(f);
     return 0;
 }

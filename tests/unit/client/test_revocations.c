@@ -24,9 +24,7 @@ struct fixture {
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
-    ours_init(&f->ours, false);
-    folder_make(f->home);
-    assert_int_equal(identity_open(&f->identity), ERR_OK);
+    ours_move_in(&f->ours, &f->identity, f->home);
     *state = f;
     return 0;
 }
@@ -34,8 +32,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    folder_remove(f->home);
-    ours_release(&f->ours);
+    ours_move_out(&f->ours, f->home);
     free(f);
     return 0;
 }

@@ -231,3 +231,16 @@ void folder_remove(const char *path)
     snprintf(command, sizeof(command), "rm -rf '%s'", path);
     CHECK(shell(command) == 0);
 }
+
+void ours_move_in(struct ours *o, struct identity *identity, char folder[static OURS_PATH_BYTES])
+{
+    ours_init(o, false);
+    folder_make(folder);
+    CHECK(identity_open(identity) == ERR_OK);
+}
+
+void ours_move_out(struct ours *o, const char *folder)
+{
+    folder_remove(folder);
+    ours_release(o);
+}

@@ -58,6 +58,9 @@ void ours_revoke(struct ours *o, uint64_t number, uint64_t issued_us,
  */
 void folder_make(char ret[static OURS_PATH_BYTES]);
 void folder_remove(const char *path);
+/* ours_move_in: ours_init, and the identity of an empty home at folder; ours_move_out undoes it. */
+void ours_move_in(struct ours *o, struct identity *identity, char folder[static OURS_PATH_BYTES]);
+void ours_move_out(struct ours *o, const char *folder);
 /* shell: run a command line; its exit status, -1 if a signal ended it. */
 int shell(const char *command);
 

@@ -1,5 +1,6 @@
 /* Thumbnails in the core: from a delegation to what is stored or shown, one at a time. */
 #include "tests/unit/edge/picture.h"
+#include "tests/unit/edge/scene.h"
 #include "tests/unit/jpeg.h"
 
 #include <setjmp.h>
@@ -10,29 +11,6 @@
 #include <cmocka.h>
 
 enum { FILMS = THUMBNAIL_WISHES_MAX + 2 };
-
-static struct member alice, bob;
-
-static int group_setup(void **state)
-{
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("bob", CREDENTIAL_STREAMER, &bob);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
-    return 0;
-}
 
 static struct reel *bare(const char *id, bool live)
 {
@@ -453,7 +431,7 @@ static void a_delegation_of_no_live(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_stage_setup, scene_stage_teardown)
     const struct CMUnitTest tests[] = {
         TEST(an_upload_gets_one),
         TEST(the_receipt_comes_first),
@@ -476,5 +454,5 @@ int main(void)
         TEST(a_live_in_json_has_none),
         TEST(a_delegation_of_no_live),
     };
-    return cmocka_run_group_tests(tests, group_setup, NULL);
+    return cmocka_run_group_tests(tests, scene_cast, NULL);
 }

@@ -1,5 +1,6 @@
 /* Whose thumbnails wait to be made, and who gives way: no streamer starves another. */
 #include "tests/unit/edge/picture.h"
+#include "tests/unit/edge/scene.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,27 +9,12 @@
 
 #include <cmocka.h>
 
-static struct member alice, bob, carol;
+static struct member carol; /* beside alice and bob */
 
 static int group_setup(void **state)
 {
-    (void)state;
-    crypto_init();
-    member_make("alice", CREDENTIAL_STREAMER, &alice);
-    member_make("bob", CREDENTIAL_STREAMER, &bob);
+    scene_cast(state);
     member_make("carol", CREDENTIAL_STREAMER, &carol);
-    return 0;
-}
-
-static int setup(void **state)
-{
-    *state = stage_new(NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    stage_free(*state);
     return 0;
 }
 
@@ -159,7 +145,7 @@ static void a_live_that_never_finds_room(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scene_stage_setup, scene_stage_teardown)
     const struct CMUnitTest tests[] = {
         TEST(one_streamer_waits_with_so_many),
         TEST(a_full_queue_has_room_for_others),
