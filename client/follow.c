@@ -17,12 +17,9 @@
 /* Another command may have followed the zone's key since this one read the pin. */
 static bool catch_up(struct follow *f)
 {
-    uint8_t bytes[OBJECT_BYTES_MAX];
     struct zone_params pinned;
-    size_t len;
-    if (identity_read(f->identity, "zone", bytes, &len) != ERR_OK ||
-        zone_open(slice_of(bytes, len), &pinned) != ERR_OK ||
-        pinned.key_epoch <= f->zone->key_epoch || zone_accept(f->zone, &pinned) != ERR_OK)
+    if (zone_pinned(f->identity, &pinned) != ERR_OK || pinned.key_epoch <= f->zone->key_epoch ||
+        zone_accept(f->zone, &pinned) != ERR_OK)
         return false; /* I1 */
     *f->zone = pinned;
     return true;

@@ -181,8 +181,7 @@ bool identity_say_locked(const struct identity *identity, enum err err)
         say("interrupted");
     else if (err == ERR_BUSY)
         say("another edgectl has held %s/lock for more than %" PRIu64
-            " s; see whether one is stopped, end "
-            "it, and try again",
+            " s; see whether one is stopped, end it, and try again",
             identity->home, identity->lock_wait_us / 1000000);
     return err == ERR_CLOSED || err == ERR_BUSY;
 }

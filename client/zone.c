@@ -25,15 +25,19 @@ static enum exit_status say_damaged(const struct identity *identity, enum err er
     return STATUS_FAILED;
 }
 
+enum err zone_pinned(const struct identity *identity, struct zone_params *ret)
+{
+    uint8_t bytes[OBJECT_BYTES_MAX];
+    size_t len;
+    enum err err = identity_read(identity, "zone", bytes, &len);
+    return err == ERR_OK ? zone_open(slice_of(bytes, len), ret) : err;
+}
+
 enum exit_status zone_pin_read(const struct identity *identity, const struct option *options,
                                struct zone_pin *ret)
 {
     *ret = (struct zone_pin){0};
-    uint8_t bytes[OBJECT_BYTES_MAX];
-    size_t len;
-    enum err err = identity_read(identity, "zone", bytes, &len);
-    if (err == ERR_OK)
-        err = zone_open(slice_of(bytes, len), &ret->params);
+    enum err err = zone_pinned(identity, &ret->params);
     if (err != ERR_OK && err != ERR_UNKNOWN)
         return say_damaged(identity, err);
     ret->any = ret->whole = err == ERR_OK;
@@ -41,6 +45,7 @@ enum exit_status zone_pin_read(const struct identity *identity, const struct opt
     if (!key)
         return STATUS_OK;
     struct pubkey pk;
+    size_t len;
     if (b64_decode(slice_str(key), pk.b, KEY_BYTES, &len) != ERR_OK || len != KEY_BYTES) {
         say("--zone-key is no key: give the base64 of its 32 bytes");
         return STATUS_USAGE;
@@ -63,13 +68,9 @@ enum exit_status zone_pin_read(const struct identity *identity, const struct opt
 static enum err move_pin(const struct identity *identity, struct slice bytes,
                          const struct zone_params *params, struct zone_params *ret)
 {
-    uint8_t before[OBJECT_BYTES_MAX];
     struct zone_params pinned;
-    size_t len;
-    enum err err = identity_read(identity, "zone", before, &len);
+    enum err err = zone_pinned(identity, &pinned);
     bool any = err != ERR_UNKNOWN;
-    if (err == ERR_OK)
-        err = zone_open(slice_of(before, len), &pinned);
     if (any && err != ERR_OK)
         return err; /* somebody has to look at it: zone_pin_read says so */
     if (any && zone_accept(&pinned, params) != ERR_OK) {

@@ -24,6 +24,10 @@ struct zone_pin {
 enum exit_status zone_pin_read(const struct identity *identity, const struct option *options,
                                struct zone_pin *ret);
 
+/* zone_pinned: the parameters in home. ERR_UNKNOWN: none are pinned. ERR_FORMAT, ERR_LIMIT,
+ * ERR_SIGNATURE: the file is damaged. ERR_IO: errno tells. */
+enum err zone_pinned(const struct identity *identity, struct zone_params *ret);
+
 /*
  * zone_obtain: the zone's parameters: from the pin, else asked for, checked
  * against the pin (or trusted on first use where the broker allows that) and pinned.

@@ -49,12 +49,8 @@ static int teardown(void **state)
 /* The epoch that is pinned; 0: the file is damaged or missing. */
 static uint32_t pinned_epoch(const struct fixture *f)
 {
-    uint8_t bytes[OBJECT_BYTES_MAX];
     struct zone_params params;
-    size_t len;
-    bool whole = identity_read(&f->identity, "zone", bytes, &len) == ERR_OK &&
-                 zone_open(slice_of(bytes, len), &params) == ERR_OK;
-    return whole ? params.key_epoch : 0;
+    return zone_pinned(&f->identity, &params) == ERR_OK ? params.key_epoch : 0;
 }
 
 static struct zone_params params_of(const struct signed_bytes *bytes)
